@@ -1,0 +1,233 @@
+"""What a provider is: it fetches its published price list as it stands, and parses it into offers.
+
+Fetching talks to the world and interprets nothing; parsing is pure and cleans, converts and resolves nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, TypeVar
+
+import httpx
+import msgspec
+
+T = TypeVar("T")
+Source = Literal["live", "catalogue", "bundled"]
+
+
+class PurchaseOption(StrEnum):
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"  # may be interrupted
+    RESERVED = "reserved"  # committed for `term_months`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One machine at one price, in the provider's words and our units: hour, whole machine, currency as published."""
+
+    instance_type: str
+    gpu: str  # as written; the check resolves it to the catalogue
+    gpu_count: int
+    price_per_hour: Decimal  # of the whole machine
+    currency: str  # ISO 4217, upper case
+    gpu_memory_gb: float | None = None  # of one GPU; None: not said
+    pricing: PurchaseOption = PurchaseOption.ON_DEMAND
+    term_months: int | None = None  # only with RESERVED
+    region: str | None = None  # None: the same price everywhere
+    country: str | None = None  # ISO 3166-1 alpha-2; None: not said
+    tier: str | None = None  # what else tells two prices apart: secure, community, …
+    available: bool | None = None  # None: not said
+    count_is_derived: bool = False  # the price is published per GPU; this count was expanded from it
+    provider: str | None = None  # slug of whom you pay, where one collector lists several; None: the collector itself
+    seller: str | None = None  # who owns the machine, where the provider resells
+    observed_at: datetime | None = None  # when the source says the price held; None: now
+    source_url: str | None = None  # where this price stands, if not the provider's pricing page
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One published answer, untouched: JSON as decoded, anything else as text."""
+
+    call: str  # one of the provider's `calls`
+    body: Any
+    parameters: Mapping[str, str] = field(default_factory=dict)  # what stood only in the request: zone, region, page
+
+
+class ProviderUnavailable(Exception):
+    """No answer, a 5xx, a 429 or a timeout: the next run tries again."""
+
+
+class CredentialsRefused(Exception):
+    """A secret is missing or was refused: the provider is off, and the message names the variable."""
+
+
+class PayloadChanged(Exception):
+    """The answer has a shape that this module does not know: a person has to look; nothing is stored."""
+
+
+# How a provider lets us in -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Keyless:
+    """Anyone may read this price list."""
+
+    variables: tuple[str, ...] = ()
+
+    def headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A secret in a header: `prefix` and the variable's value."""
+
+    variable: str
+    header: str = "Authorization"
+    prefix: str = ""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.variable,)
+
+    def headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        return {self.header: f"{self.prefix}{secrets[self.variable]}"}
+
+
+def Bearer(variable: str) -> Header:  # noqa: N802 - reads as a type where providers declare it
+    return Header(variable, prefix="Bearer ")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """OAuth 2 client credentials; the provider exchanges them for a token in its own `fetch`."""
+
+    id_variable: str
+    secret_variable: str
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.id_variable, self.secret_variable)
+
+    def headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        return {}
+
+
+Auth = Keyless | Header | ClientCredentials
+
+
+# The contract --------------------------------------------------------------------------------------------------------
+
+
+class Provider(ABC):
+    """One price source. The folder is the registry: a module with a subclass is all it takes."""
+
+    name: ClassVar[str]  # as people write it
+    pricing_page: ClassVar[str]
+    calls: ClassVar[Mapping[str, Any]]  # name of each answer it reads -> msgspec shape of that answer (str: text)
+    auth: ClassVar[Auth] = Keyless()
+    auth_is_optional: ClassVar[bool] = False  # tried without a key when the key is missing
+    interval: ClassVar[timedelta] = timedelta(hours=6)
+    source: ClassVar[Source] = "live"
+    slug: ClassVar[str]  # the module's name without a trailing underscore, set by discover()
+
+    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
+        self.secrets = secrets or {}
+
+    @classmethod
+    def missing(cls, secrets: Mapping[str, str]) -> str | None:
+        """The variable that has to be set before this provider can be read, if any."""
+        if cls.auth_is_optional:
+            return None
+        return next((variable for variable in cls.auth.variables if not secrets.get(variable)), None)
+
+    @abstractmethod
+    async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
+        """Every answer of one collection, untouched. Raises ProviderUnavailable, CredentialsRefused, PayloadChanged."""
+
+    @abstractmethod
+    def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
+        """The offers in these answers, in the provider's words. Pure. Raises PayloadChanged, naming the path."""
+
+    def saved_answers(self, body: Any) -> list[Answer]:
+        """A saved answer as a list of answers: a recording, an object of answers by call name, or one bare answer.
+
+        Raises PayloadChanged when the body fits none of the calls, with the path at which the nearest one differs.
+        """
+        if isinstance(body, dict) and isinstance(body.get("answers"), list):
+            return [Answer(a["call"], a["body"], a.get("parameters", {})) for a in body["answers"]]
+        if isinstance(body, dict) and body and set(body) <= set(self.calls):
+            return [Answer(call, answer) for call, answer in body.items()]
+        refused: list[str] = []
+        for call, shape in self.calls.items():
+            try:
+                narrow(body, shape)
+            except PayloadChanged as mismatch:
+                refused.append(f"{call}: {mismatch}")
+            else:
+                return [Answer(call, body)]
+        raise PayloadChanged("; ".join(refused))
+
+
+# What modules use ----------------------------------------------------------------------------------------------------
+
+
+def narrow(body: object, shape: type[T] | Any) -> T:
+    """The part of an answer that we rely on, typed. Numbers become Decimal exactly as written. Raises PayloadChanged."""
+    try:
+        result: T = msgspec.convert(body, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise PayloadChanged(str(error)) from error
+    return result
+
+
+async def get(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    json: object = None,
+    form: Mapping[str, str] | None = None,
+) -> httpx.Response:
+    """One request (POST when it carries a body), with the outcome told apart as the service reacts to it."""
+    method = "GET" if json is None and form is None else "POST"
+    try:
+        response = await client.request(method, url, params=params, headers=headers, json=json, data=form)
+    except httpx.HTTPError as error:
+        raise ProviderUnavailable(f"{httpx.URL(url).host}: {error or type(error).__name__}") from error
+    if response.status_code in (401, 403):
+        raise CredentialsRefused(f"{response.url.host} answered {response.status_code}")
+    if response.status_code >= 400:
+        raise ProviderUnavailable(f"{response.url.host} answered {response.status_code}")
+    return response
+
+
+async def get_json(client: httpx.AsyncClient, url: str, **request: Any) -> Any:
+    """The decoded JSON of one request; floats stay exact because they are read as Decimal."""
+    response = await get(client, url, **request)
+    return decode_json(response.content)
+
+
+def decode_json(content: bytes) -> Any:
+    """JSON with every non-integer number as Decimal, exactly as published. Raises PayloadChanged."""
+    try:
+        return _DECODER.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PayloadChanged(f"not JSON: {error}") from error
+
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def counts_up_to(most: int) -> Iterable[int]:
+    """The machine sizes that a price per GPU is expanded to: 1, 2, 4, 8 and so on, up to the published maximum."""
+    count = 1
+    while count <= most:
+        yield count
+        count *= 2
