@@ -134,6 +134,7 @@ class Provider(ABC):
     auth_is_optional: ClassVar[bool] = False  # tried without a key when the key is missing
     interval: ClassVar[timedelta] = timedelta(hours=6)
     source: ClassVar[Source] = "live"
+    marketplace: ClassVar[bool] = False  # single machines come and go: a run is judged by its kinds of machines
     slug: ClassVar[str]  # the module's name without a trailing underscore, set by discover()
 
     def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
