@@ -5,12 +5,15 @@ Fetching talks to the world and interprets nothing; parsing is pure and cleans, 
 
 from __future__ import annotations
 
+import asyncio
+import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import httpx
@@ -137,8 +140,9 @@ class Provider(ABC):
     marketplace: ClassVar[bool] = False  # single machines come and go: a run is judged by its kinds of machines
     slug: ClassVar[str]  # the module's name without a trailing underscore, set by discover()
 
-    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
+    def __init__(self, secrets: Mapping[str, str] | None = None, now: datetime | None = None) -> None:
         self.secrets = secrets or {}
+        self.now = now  # when the answers were given, for lists with prices of the future; None: not said
 
     @classmethod
     def missing(cls, secrets: Mapping[str, str]) -> str | None:
@@ -162,7 +166,7 @@ class Provider(ABC):
         """
         if isinstance(body, dict) and isinstance(body.get("answers"), list):
             return [Answer(a["call"], a["body"], a.get("parameters", {})) for a in body["answers"]]
-        if isinstance(body, dict) and body and set(body) <= set(self.calls):
+        if isinstance(body, dict) and body and set(body) <= set(self.calls) and self._fits_by_name(body):
             return [Answer(call, answer) for call, answer in body.items()]
         refused: list[str] = []
         for call, shape in self.calls.items():
@@ -173,6 +177,15 @@ class Provider(ABC):
             else:
                 return [Answer(call, body)]
         raise PayloadChanged("; ".join(refused))
+
+    def _fits_by_name(self, body: Mapping[str, Any]) -> bool:
+        """Whether each part has the shape of the call it is named after: a bare answer may use the same word."""
+        try:
+            for call, answer in body.items():
+                narrow(answer, self.calls[call])
+        except PayloadChanged:
+            return False
+        return True
 
 
 # What modules use ----------------------------------------------------------------------------------------------------
@@ -195,13 +208,19 @@ async def get(
     headers: Mapping[str, str] | None = None,
     json: object = None,
     form: Mapping[str, str] | None = None,
+    accept: Collection[int] = (),
 ) -> httpx.Response:
-    """One request (POST when it carries a body), with the outcome told apart as the service reacts to it."""
+    """One request (POST when it carries a body), with the outcome told apart as the service reacts to it.
+
+    `accept` names statuses that are an answer here, such as the 403 of a CDN for a file that does not exist.
+    """
     method = "GET" if json is None and form is None else "POST"
     try:
         response = await client.request(method, url, params=params, headers=headers, json=json, data=form)
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{httpx.URL(url).host}: {error or type(error).__name__}") from error
+    if response.status_code in accept:
+        return response
     if response.status_code in (401, 403):
         raise CredentialsRefused(f"{response.url.host} answered {response.status_code}")
     if response.status_code >= 400:
@@ -224,6 +243,29 @@ def decode_json(content: bytes) -> Any:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+async def at_most(limit: int, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of many calls in their order, `limit` at a time; the first failure ends them all."""
+    turn = asyncio.Semaphore(limit)
+
+    async def in_turn(call: Coroutine[Any, Any, T]) -> T:
+        async with turn:
+            return await call
+
+    tasks = [asyncio.ensure_future(in_turn(call)) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def read_table(module: str, name: str) -> list[dict[str, str]]:
+    """A CSV beside the module that reads it; lines that start with # say where its numbers come from."""
+    with Path(module).with_name(name).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
 def counts_up_to(most: int) -> Iterable[int]:
