@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import httpx
 import msgspec
 
+S = TypeVar("S")
 T = TypeVar("T")
 Source = Literal["live", "catalogue", "bundled"]
 
@@ -63,6 +64,10 @@ class Answer:
 
 class ProviderUnavailable(Exception):
     """No answer, a 5xx, a 429 or a timeout: the next run tries again."""
+
+
+class NotPublished(ProviderUnavailable):
+    """A 404: there is no such list (any more); a source of many lists goes on without it."""
 
 
 class CredentialsRefused(Exception):
@@ -192,7 +197,7 @@ class Provider(ABC):
 
 
 def narrow(body: object, shape: type[T] | Any) -> T:
-    """The part of an answer that we rely on, typed. Numbers become Decimal exactly as written. Raises PayloadChanged."""
+    """The part of an answer that we rely on, typed; numbers exactly as written. Raises PayloadChanged with the path."""
     try:
         result: T = msgspec.convert(body, shape, strict=False)
     except msgspec.ValidationError as error:
@@ -223,6 +228,8 @@ async def get(
         return response
     if response.status_code in (401, 403):
         raise CredentialsRefused(f"{response.url.host} answered {response.status_code}")
+    if response.status_code == 404:
+        raise NotPublished(f"{response.url.host} has no {response.url.path}")
     if response.status_code >= 400:
         raise ProviderUnavailable(f"{response.url.host} answered {response.status_code}")
     return response
@@ -245,15 +252,15 @@ def decode_json(content: bytes) -> Any:
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
-async def at_most(limit: int, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of many calls in their order, `limit` at a time; the first failure ends them all."""
-    turn = asyncio.Semaphore(limit)
+async def each(items: Iterable[S], call: Callable[[S], Awaitable[T]], *, at_once: int = 4) -> list[T]:
+    """What `call` answers for every item, in their order, a few at a time; the first failure ends them all."""
+    turn = asyncio.Semaphore(at_once)
 
-    async def in_turn(call: Coroutine[Any, Any, T]) -> T:
+    async def in_turn(item: S) -> T:
         async with turn:
-            return await call
+            return await call(item)
 
-    tasks = [asyncio.ensure_future(in_turn(call)) for call in calls]
+    tasks = [asyncio.create_task(in_turn(item)) for item in items]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
