@@ -66,10 +66,6 @@ class ProviderUnavailable(Exception):
     """No answer, a 5xx, a 429 or a timeout: the next run tries again."""
 
 
-class NotPublished(ProviderUnavailable):
-    """A 404: there is no such list (any more); a source of many lists goes on without it."""
-
-
 class CredentialsRefused(Exception):
     """A secret is missing or was refused: the provider is off, and the message names the variable."""
 
@@ -171,9 +167,11 @@ class Provider(ABC):
         """
         if isinstance(body, dict) and isinstance(body.get("answers"), list):
             return [Answer(a["call"], a["body"], a.get("parameters", {})) for a in body["answers"]]
-        if isinstance(body, dict) and body and set(body) <= set(self.calls) and self._fits_by_name(body):
-            return [Answer(call, answer) for call, answer in body.items()]
         refused: list[str] = []
+        if isinstance(body, dict) and body and set(body) <= set(self.calls):
+            refused = self._misfits(body)
+            if not refused:
+                return [Answer(call, answer) for call, answer in body.items()]
         for call, shape in self.calls.items():
             try:
                 narrow(body, shape)
@@ -183,26 +181,26 @@ class Provider(ABC):
                 return [Answer(call, body)]
         raise PayloadChanged("; ".join(refused))
 
-    def _fits_by_name(self, body: Mapping[str, Any]) -> bool:
-        """Whether each part has the shape of the call it is named after: a bare answer may use the same word."""
-        try:
-            for call, answer in body.items():
+    def _misfits(self, body: Mapping[str, Any]) -> list[str]:
+        """The parts that lack the shape of the call they are named after: a bare answer may use the same word."""
+        misfits: list[str] = []
+        for call, answer in body.items():
+            try:
                 narrow(answer, self.calls[call])
-        except PayloadChanged:
-            return False
-        return True
+            except PayloadChanged as mismatch:
+                misfits.append(f"{call}: {mismatch}")
+        return misfits
 
 
 # What modules use ----------------------------------------------------------------------------------------------------
 
 
-def narrow(body: object, shape: type[T] | Any) -> T:
+def narrow(body: object, shape: type[T]) -> T:
     """The part of an answer that we rely on, typed; numbers exactly as written. Raises PayloadChanged with the path."""
     try:
-        result: T = msgspec.convert(body, shape, strict=False)
+        return msgspec.convert(body, shape, strict=False)
     except msgspec.ValidationError as error:
         raise PayloadChanged(str(error)) from error
-    return result
 
 
 async def get(
@@ -228,8 +226,6 @@ async def get(
         return response
     if response.status_code in (401, 403):
         raise CredentialsRefused(f"{response.url.host} answered {response.status_code}")
-    if response.status_code == 404:
-        raise NotPublished(f"{response.url.host} has no {response.url.path}")
     if response.status_code >= 400:
         raise ProviderUnavailable(f"{response.url.host} answered {response.status_code}")
     return response

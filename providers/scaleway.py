@@ -1,0 +1,122 @@
+"""Scaleway: one price list per zone, with its stock in a second one.
+
+Prices are per machine and hour, in euros without tax. A type at the end of its service is still listed but can no
+longer be ordered, and so are slices of a GPU (MIG), which train nothing we estimate; both are left out. An answer does
+not say its zone: that stands in the request only, so a bare saved answer parses without a region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Literal, TypeVar
+
+import httpx
+import msgspec
+
+from providers.base import Answer, Offer, PayloadChanged, Provider, decode_json, each, get, narrow
+
+API = "https://api.scaleway.com/instance/v1/zones"
+ZONES = {  # https://www.scaleway.com/en/docs/account/reference-content/products-availability/, read 2026-11-24
+    "fr-par-1": "FR",
+    "fr-par-2": "FR",
+    "fr-par-3": "FR",
+    "it-mil-1": "IT",
+    "nl-ams-1": "NL",
+    "nl-ams-2": "NL",
+    "nl-ams-3": "NL",
+    "pl-waw-1": "PL",
+    "pl-waw-2": "PL",
+    "pl-waw-3": "PL",
+}
+PER_PAGE = 100  # the most that the API gives
+
+
+class GpuInfo(msgspec.Struct):
+    gpu_name: str
+    gpu_memory: int  # bytes of one GPU
+
+
+class Server(msgspec.Struct):
+    hourly_price: Decimal
+    gpu: int | None
+    end_of_service: bool
+    gpu_info: GpuInfo | None = None  # null on machines without a GPU; old answers lack it
+    mig_profile: str | None = None
+
+
+class Servers(msgspec.Struct):
+    servers: dict[str, Server]
+
+
+class Stock(msgspec.Struct):
+    availability: Literal["available", "scarce", "shortage"]
+
+
+class Availability(msgspec.Struct):
+    servers: dict[str, Stock]
+
+
+S = TypeVar("S", Servers, Availability)
+
+
+class Scaleway(Provider):
+    name = "Scaleway"
+    pricing_page = "https://www.scaleway.com/en/pricing/gpu/"
+    calls = {"servers": Servers, "availability": Availability}
+
+    async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
+        async def of_one(wanted: tuple[str, str]) -> list[Answer]:
+            return await pages(client, *wanted)
+
+        wanted = [(zone, call) for zone in ZONES for call in self.calls]
+        return [answer for answers in await each(wanted, of_one) for answer in answers]
+
+    def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
+        if all(answer.call != "servers" for answer in answers):
+            raise PayloadChanged("availability alone holds no prices: the answer of products/servers is missing")
+        stock = {
+            (zone, instance_type): listed.availability != "shortage"
+            for zone, part in parts(answers, "availability", Availability)
+            for instance_type, listed in part.servers.items()
+        }
+        for zone, part in parts(answers, "servers", Servers):
+            for instance_type, server in part.servers.items():
+                if server.gpu and not server.end_of_service and server.mig_profile is None:
+                    yield offer(instance_type, server, zone, stock.get((zone, instance_type)))
+
+
+async def pages(client: httpx.AsyncClient, zone: str, call: str) -> list[Answer]:
+    """Every page of one list of one zone; the number of entries stands in a header."""
+    url = f"{API}/{zone}/products/servers" + ("/availability" if call == "availability" else "")
+    answers: list[Answer] = []
+    seen, total = 0, 1
+    while seen < total:
+        page = len(answers) + 1
+        response = await get(client, url, params={"page": str(page), "per_page": str(PER_PAGE)})
+        total = int(response.headers.get("X-Total-Count", 0))
+        answers.append(Answer(call, decode_json(response.content), {"zone": zone, "page": str(page)}))
+        seen += PER_PAGE
+    return answers
+
+
+def parts(answers: Sequence[Answer], call: str, shape: type[S]) -> Iterator[tuple[str | None, S]]:
+    """The answers of one call, narrowed, each with its zone."""
+    for answer in answers:
+        if answer.call == call:
+            yield answer.parameters.get("zone"), narrow(answer.body, shape)
+
+
+def offer(instance_type: str, server: Server, zone: str | None, available: bool | None) -> Offer:
+    gpu = server.gpu_info
+    return Offer(
+        instance_type=instance_type,
+        gpu=gpu.gpu_name if gpu else instance_type,
+        gpu_count=server.gpu or 0,
+        gpu_memory_gb=gpu.gpu_memory / 2**30 if gpu else None,
+        price_per_hour=server.hourly_price,
+        currency="EUR",
+        region=zone,
+        country=ZONES.get(zone) if zone else None,
+        available=available,
+    )
