@@ -1,0 +1,104 @@
+"""What is known: accelerators, workloads, electricity, measured runs; each number with its source and date.
+
+Reading order: here, `spelling` (which GPU a name means), `files` (how the files are read, and refused).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from service.catalogue.files import (
+    CatalogueError,
+    Electricity,
+    GpuSheet,
+    read_electricity,
+    read_gpus,
+    read_workloads,
+)
+from service.catalogue.spelling import Names, UnknownGpu, names_of, resolve
+from service.estimation.hardware import Gpu
+from service.estimation.throughput import Efficiencies, read_efficiencies
+from service.estimation.workload import Workload
+
+__all__ = ["Catalogue", "CatalogueError", "Electricity", "GpuSheet", "UnknownCountry", "UnknownGpu", "load"]
+
+HERE = Path(__file__).parent
+
+
+class UnknownCountry(LookupError):
+    """No electricity price is known for this code; the message says which come nearest."""
+
+    def __init__(self, code: str, nearest: tuple[str, ...]) -> None:
+        self.code = code
+        self.nearest = nearest
+        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        super().__init__(f"no electricity price is known for country {code!r}{hint}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All of it, read once and never changed."""
+
+    gpus: Mapping[str, Gpu]  # by catalogue name
+    sheets: Mapping[str, GpuSheet]  # by catalogue name
+    names: Names
+    workloads: Mapping[str, Workload]  # by slug
+    electricity: Mapping[str, Electricity]  # by country code
+
+    def gpu(self, name: str) -> Gpu:
+        """The GPU that a person means; of several that share a bare name, the usual one. Raises UnknownGpu."""
+        return self.gpus.get(name) or resolve(self.names, name)
+
+    def resolve(self, spelling: str, memory_gb: float | None = None) -> Gpu:
+        """The GPU that a price list means, told from its namesakes by the memory of one GPU. Raises UnknownGpu."""
+        return resolve(self.names, spelling, memory_gb)
+
+    def country(self, code: str) -> Electricity:
+        """Electricity by country code, in any case. Raises UnknownCountry."""
+        if found := self.electricity.get(code.strip().upper()):
+            return found
+        raise UnknownCountry(code, self._nearest_countries(code.casefold()))
+
+    def _nearest_countries(self, code: str) -> tuple[str, ...]:
+        known = {
+            name.casefold(): entry.code for entry in self.electricity.values() for name in (entry.code, entry.country)
+        }
+        return tuple(dict.fromkeys(known[name] for name in get_close_matches(code, known)))
+
+    @property
+    def efficiencies(self) -> Efficiencies:
+        """The fitted constants; read when first asked for, since collecting prices needs none."""
+        return load_efficiencies()
+
+
+@cache
+def load() -> Catalogue:
+    """The catalogue that ships with the software. Raises CatalogueError, naming file and entry."""
+    sheets, shared = read_gpus(text_of("gpus.toml"))
+    gpus = {name: sheet.gpu for name, sheet in sheets.items()}
+    try:
+        names = names_of({sheet.gpu: sheet.aliases for sheet in sheets.values()}, shared)
+    except ValueError as error:
+        raise CatalogueError(f"gpus.toml: {error}") from error
+    return Catalogue(
+        gpus=MappingProxyType(gpus),
+        sheets=MappingProxyType(sheets),
+        names=MappingProxyType(names),
+        workloads=MappingProxyType(read_workloads(text_of("workloads.toml"), gpus)),
+        electricity=MappingProxyType(read_electricity(text_of("electricity.csv"))),
+    )
+
+
+@cache
+def load_efficiencies() -> Efficiencies:
+    return read_efficiencies(tomllib.loads(text_of("efficiencies.toml")))
+
+
+def text_of(file: str) -> str:
+    return (HERE / file).read_text(encoding="utf-8")
