@@ -1,4 +1,5 @@
 """What an option costs, and all of them in order. Pure; never a FLOP.
 
-Reading order: cost (what an option costs), rank (the order, the frontier, the break-even).
+Reading order: request and option (question and answer), offers (what is given), cost (what an hour is charged at),
+ways (what each costs and takes), order (frontier, probability), break_even, describe (in words), rank (all of it).
 """

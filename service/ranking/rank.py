@@ -1,156 +1,268 @@
-"""All the ways to run a workload, in order: the one value that every way in shows."""
+"""All the ways to run a workload, in order, with what is left out and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from itertools import chain
 
-from service.estimation.estimate import Evidence, Interval, Method, Plan
+import numpy as np
 
-Kind = Literal["local", "cloud"]
+from service.ranking.break_even import crossings
+from service.ranking.cost import INTERRUPTIONS_PER_HOUR, MINIMUM_BILLED_HOURS, SETUP_HOURS
+from service.ranking.describe import described_workload, example, option, option_id, title
+from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
+from service.ranking.option import (
+    Answer,
+    BillLine,
+    BreakEven,
+    CloudOffer,
+    Exclusion,
+    ExclusionExample,
+    Kind,
+    MarketState,
+    Option,
+    OptionMachine,
+    Ranking,
+    RigUse,
+)
+from service.ranking.order import in_order, in_stock, on_frontier, probability_cheapest
+from service.ranking.request import RankingRequest, Sort, cursor_of
+from service.ranking.ways import OVER_BUDGET, OVER_DEADLINE, Ways, best_of_each, best_per, kept, keys_of, weigh
 
+__all__ = [
+    "Answer",
+    "BillLine",
+    "BreakEven",
+    "CloudOffer",
+    "Exclusion",
+    "ExclusionExample",
+    "Kind",
+    "MarketState",
+    "Option",
+    "OptionMachine",
+    "Ranking",
+    "RigUse",
+    "find",
+    "rank",
+]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionMachine:
-    gpu: str
-    gpu_count: int
-    memory_gb: float  # of one GPU
-    interconnect: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudOffer:
-    """The price behind a cloud option."""
-
-    provider: str  # slug of whom you pay
-    seller: str | None
-    collector: str  # the module that read it
-    instance_type: str
-    tier: str | None
-    region: str | None
-    country: str | None
-    pricing: str
-    term_months: int | None
-    usd_per_hour: float  # whole machine
-    available: bool | None
-    observed_at: datetime
-    first_seen: datetime
-    source: str  # live, catalogue, bundled
-    stale: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RigUse:
-    """What the ranking took for a machine that the user owns."""
-
-    electricity_usd_per_kwh: float
-    watts: float  # whole machine at the wall while training
-    country: str | None
-    purchase_usd: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BillLine:
-    """One line of an option's bill; the lines sum to the P50 of its cost."""
-
-    item: str
-    quantity: float
-    unit: str
-    usd_per_unit: float
-    usd: float
-    source: str | None
+EXAMPLES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One way to run the workload, with its days and dollars."""
-
-    rank: int
-    id: str  # stable while the offer stands: /option?option=ID
-    kind: Kind
-    title: str
-    machine: OptionMachine
-    offer: CloudOffer | None  # None: a rig
-    rig: RigUse | None  # None: a cloud offer
-    plan: Plan | None
-    hours: Interval
-    days: Interval
-    cost_usd: Interval
-    cost_breakdown_usd: Mapping[str, float]  # sums to cost_usd.p50
-    score_usd: float  # cost plus the value of the days waited
-    energy_kwh: float | None  # None: not known (cloud)
-    co2_kg: float | None
-    on_frontier: bool
-    probability_cheapest: float | None
-    evidence: Evidence
-    notes: tuple[str, ...]
-    offers_grouped: int  # how many offers this option stands for, itself included
-    step_parts_s: Mapping[str, float] | None = None  # with explain
-    memory_parts_gb: Mapping[str, float] | None = None  # with explain
-    bill: tuple[BillLine, ...] | None = None  # with explain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExclusionExample:
-    title: str
-    detail: str
+def rank(
+    request: RankingRequest,
+    offers: Offers,
+    estimates: Estimates,
+    rig_estimates: Estimates,
+    *,
+    now: datetime,
+    market: MarketState,
+) -> Ranking:
+    """Every way to run the workload, in order. `estimates` go by the market's machines, `rig_estimates` by the rigs."""
+    standings = Standings.of(request, offers, estimates, rig_estimates, now)
+    page = range(request.offset, min(request.offset + request.limit, len(standings.order)))
+    return Ranking(
+        workload=described_workload(request.workload),
+        method=request.method,
+        as_of=now,
+        market=market,
+        considered=len(standings.ways),
+        ranked=len(standings.order),
+        options=tuple(standings.option(int(standings.order[place])) for place in page),
+        excluded=tuple(_exclusions(standings)),
+        answer=_answer(standings),
+        break_even=_break_even(standings),
+        notes=tuple(_notes(standings)),
+        next_cursor=cursor_of(page.stop) if page.stop < len(standings.order) else None,
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exclusion:
-    """Ways that are left out for one reason, counted, with a few shown."""
+def find(
+    option_id: str,
+    request: RankingRequest,
+    offers: Offers,
+    estimates: Estimates,
+    rig_estimates: Estimates,
+    *,
+    now: datetime,
+) -> Option | ExclusionExample | None:
+    """One way by its id, with its bill: as it stands in this ranking, or outside it (rank 0) if that leaves it out.
 
-    reason: str
-    count: int
-    examples: tuple[ExclusionExample, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the one sentence says."""
-
-    cheapest: Option | None
-    soonest: Option | None
-    rigs: tuple[Option, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakEven:
-    """Where the best rig and the best cloud option cost the same. None: they never do."""
-
-    best_local: str | None
-    best_cloud: str | None
-    electricity_usd_per_kwh: float | None
-    cloud_usd_per_gpu_hour: float | None
-    usd_per_day: float | None
-    runs_to_repay_purchase: float | None
+    An example where the machine cannot run the workload. None where no such offer is current.
+    """
+    request = replace(request, explain=True)
+    standings = Standings.of(request, offers, estimates, rig_estimates, now)
+    place = standings.place_of(option_id)
+    if place is None or standings.ways.reason[place]:
+        request = replace(request, deadline_days=None, budget_usd=None)
+        everything = weigh(request, offers, estimates, rig_estimates, np.ones(len(offers), bool))
+        standings = Standings.outside(request, everything)
+        place = standings.place_of(option_id)
+    if place is None:
+        return None
+    excluded = standings.ways.reason[place] > 0
+    return example(standings.ways, place, request) if excluded else standings.option(place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketState:
-    """Which prices a ranking saw."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Standings:
+    """All that a ranking knows, as columns; what is shown of it is written out on demand."""
 
-    version: str
-    offers: int
-    oldest_price_at: datetime | None
-    newest_price_at: datetime | None
+    request: RankingRequest
+    ways: Ways
+    order: Integers  # of the ranked ones, as asked for
+    cheapest_first: Integers
+    rank: Integers  # from 1; 0: not in this ranking
+    on_frontier: Bools
+    probability_cheapest: Floats
+
+    @classmethod
+    def of(
+        cls,
+        request: RankingRequest,
+        offers: Offers,
+        estimates: Estimates,
+        rig_estimates: Estimates,
+        now: datetime,
+    ) -> Standings:
+        ways = weigh(request, offers, estimates, rig_estimates, kept(request, offers, now))
+        ways = best_per(request.per, request.sort, ways)
+        order = in_order(ways, request.sort)
+        cheapest_first = order if request.sort == "cost" else in_order(ways, "cost")
+        rank = np.zeros(len(ways), np.int64)
+        rank[order] = np.arange(1, len(order) + 1)
+        return cls(
+            request=request,
+            ways=ways,
+            order=order,
+            cheapest_first=cheapest_first,
+            rank=rank,
+            on_frontier=on_frontier(ways, cheapest_first),
+            probability_cheapest=probability_cheapest(ways, cheapest_first),
+        )
+
+    @classmethod
+    def outside(cls, request: RankingRequest, ways: Ways) -> Standings:
+        """Ways that stand in no order."""
+        nothing = np.zeros(0, np.int64)
+        return cls(
+            request=request,
+            ways=ways,
+            order=nothing,
+            cheapest_first=nothing,
+            rank=np.zeros(len(ways), np.int64),
+            on_frontier=np.zeros(len(ways), bool),
+            probability_cheapest=np.zeros(len(ways)),
+        )
+
+    def option(self, place: int) -> Option:
+        return option(
+            self.ways,
+            place,
+            rank=int(self.rank[place]),
+            is_on_frontier=bool(self.on_frontier[place]),
+            probability_cheapest=float(self.probability_cheapest[place]),
+            explain=self.request.explain,
+        )
+
+    def place_of(self, wanted: str) -> int | None:
+        """Where the way with this id is, if it is considered."""
+        ways = self.ways
+        rows = (row for row, offer in enumerate(ways.offers.rows, start=len(ways.rigs)) if offer.id == wanted)
+        rigs = (way for way in range(len(ways.rigs)) if option_id(ways, way) == wanted)
+        places = np.flatnonzero(ways.way == next(chain(rigs, rows), -1))
+        return int(places[0]) if len(places) else None
+
+    def first(self, sort: Sort) -> int | None:
+        """The first of those that may be the answer."""
+        candidates = in_stock(self.ways, np.flatnonzero(self.ways.reason == 0))
+        keys = [key[candidates] for key in keys_of(sort, self.ways)]
+        best = candidates[best_of_each(np.zeros(len(candidates), np.int64), *keys)]
+        return int(best[0]) if len(best) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
-    """The answer of `/api/v1/ranking`, field by field. considered = ranked + excluded, always."""
+def _exclusions(standings: Standings) -> Iterator[Exclusion]:
+    """What is left out, by reason, the most frequent first."""
+    ways = standings.ways
+    counts = Counter(ways.reason[ways.reason > 0].tolist())
+    for code, count in sorted(counts.items(), key=lambda counted: (-counted[1], ways.reasons[counted[0]] or "")):
+        yield Exclusion(
+            reason=ways.reasons[code] or "",
+            count=count,
+            examples=tuple(
+                example(ways, place, standings.request) for place in _closest(ways, np.flatnonzero(ways.reason == code))
+            ),
+        )
 
-    workload: Mapping[str, Any]
-    method: Method
-    as_of: datetime
-    market: MarketState
-    considered: int
-    ranked: int
-    options: tuple[Option, ...]  # one page
-    excluded: tuple[Exclusion, ...]
-    answer: Answer
-    break_even: BreakEven | None
-    notes: tuple[str, ...]
-    next_cursor: str | None
+
+def _closest(ways: Ways, excluded: Integers) -> list[int]:
+    """A few that are left out for one reason, each title once: the user's own machines, then what lacks least."""
+    lacking = _lacking(ways, excluded)
+    nearest = excluded[np.argsort(np.where(ways.is_local[excluded], -1.0, lacking), kind="stable")]
+    by_title: dict[str, int] = {}
+    for place in nearest.tolist():
+        by_title.setdefault(title(ways, place), place)
+        if len(by_title) == EXAMPLES:
+            break
+    return list(by_title.values())
+
+
+def _lacking(ways: Ways, excluded: Integers) -> Floats:
+    """By how much each misses what it is left out for; all of them for the same reason."""
+    reason = ways.reasons[ways.reason[excluded[0]]]
+    if reason == OVER_DEADLINE:
+        lacking = ways.hours[1]
+    elif reason == OVER_BUDGET:
+        lacking = ways.cost[1]
+    else:
+        lacking = np.array([item.lacks_gb or np.inf for item in ways.items], np.float64)[ways.item]
+    chosen: Floats = lacking[excluded]
+    return chosen
+
+
+def _answer(standings: Standings) -> Answer:
+    cheapest, soonest = standings.first("cost"), standings.first("days")
+    best = standings.first("score") if standings.request.usd_per_day else None
+    rigs = standings.order[standings.ways.is_local[standings.order]]
+    return Answer(
+        cheapest=None if cheapest is None else standings.option(cheapest),
+        soonest=None if soonest is None else standings.option(soonest),
+        lowest_score=None if best is None else standings.option(best),
+        rigs=tuple(standings.option(place) for place in rigs.tolist()),
+    )
+
+
+def _break_even(standings: Standings) -> BreakEven | None:
+    """Between the cheapest rig and the cheapest cloud option; None: one of them is missing."""
+    ways, ranked = standings.ways, standings.cheapest_first
+    locals_, clouds = ranked[ways.is_local[ranked]], in_stock(ways, ranked[~ways.is_local[ranked]])
+    if not len(locals_) or not len(clouds):
+        return None
+    local, cloud = int(locals_[0]), int(clouds[0])
+    return BreakEven(
+        best_local=option_id(ways, local), best_cloud=option_id(ways, cloud), **crossings(ways, local, cloud)
+    )
+
+
+def _notes(standings: Standings) -> Iterator[str]:
+    """What was assumed for all options alike."""
+    ways, request = standings.ways, standings.request
+    if not len(ways.offers):
+        yield "no prices are known for this time; only your own machines are ranked"
+    if not ways.is_local.all():
+        yield (
+            f"rent: by the second, at least {MINIMUM_BILLED_HOURS:g} h; {SETUP_HOURS:g} h of setup are paid for but not"
+            " counted in the days; storage and egress are not in it yet"
+        )
+    if ways.growth.any():
+        yield (
+            f"spot: {INTERRUPTIONS_PER_HOUR:g} interruptions an hour are assumed"
+            f" ({ways.growth.max():.0%} more hours), checkpoints at the best interval"
+        )
+    if request.per != "offer" and not ways.is_local.all():
+        yield "each row stands for its group by the best offer that is not known to be out of stock"
+    if "reserved" in request.pricing:
+        yield "reserved: only the hours of this run are counted, not the rest of the term"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -48,7 +49,7 @@ class RankingRequest:
     regions: frozenset[str] = frozenset()
     cloud_countries: frozenset[str] = frozenset()
     pricing: frozenset[Pricing] = frozenset({"on_demand", "spot"})
-    min_gpus: int = 1
+    min_gpus: int = 1  # of a cloud offer
     max_gpus: int = 64
     deadline_days: float | None = None
     budget_usd: float | None = None
@@ -60,3 +61,8 @@ class RankingRequest:
     explain: bool = False
     limit: int = 50
     offset: int = 0  # decoded from the opaque cursor
+
+
+def cursor_of(offset: int) -> str:
+    """The opaque word that asks for the page that starts after `offset` options; `service.parameters` reads it."""
+    return urlsafe_b64encode(f"o{offset}".encode()).decode().rstrip("=")
