@@ -21,10 +21,11 @@ from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOpti
 PRODUCTS = "https://apexapps.oracle.com/pls/apex/cetools/api/v1/products/"
 
 # Part number -> shapes, GPU, memory of one GPU in GB; the number after the last point of a shape is its GPUs.
-# https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, read 2026-11-24
+# https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, as of 2026-11; product to shape by their names.
+# Not in that list: H100T, which Oracle's own diagnostics treat as eight H100, and B4, the E4 machine with A100 40 GB.
 SHAPES: dict[str, tuple[tuple[str, ...], str, int]] = {
-    "B88517": (("BM.GPU2.2",), "P100 SXM2", 16),
-    "B88518": (("VM.GPU2.1",), "P100 SXM2", 16),
+    "B88517": (("BM.GPU2.2",), "P100", 16),
+    "B88518": (("VM.GPU2.1",), "P100", 16),
     "B89734": (("VM.GPU3.1", "VM.GPU3.2", "VM.GPU3.4", "BM.GPU3.8"), "V100 SXM2 16GB", 16),
     "B92740": (("BM.GPU4.8",), "A100 SXM 40GB", 40),
     "B93544": (("BM.GPU.B4.8",), "A100 SXM 40GB", 40),

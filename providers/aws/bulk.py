@@ -1,0 +1,123 @@
+"""Amazon's bulk price list: on demand and reserved, one entry per product, its prices by SKU further below.
+
+Most products are none of ours. Beside the Linux machine on shared hardware stand its twins with Windows, with a
+licence of one's own, with SQL Server installed, on dedicated hardware, and those of a capacity block at $0. A reserved
+price has a part paid at once ("Quantity") and a part per hour; ours is both, spread over the 8,760 hours of each year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from providers.aws.machines import machine, offer, region
+from providers.base import Offer, PayloadChanged, PurchaseOption, narrow
+
+HOURS_PER_YEAR = 8760
+YEARS = {"1yr": 1, "3yr": 3}
+
+
+class Product(msgspec.Struct):
+    attributes: dict[str, str]
+    productFamily: str = ""  # noqa: N815 - a few products belong to none
+
+
+class Compute(msgspec.Struct, rename="camel"):
+    instance_type: str
+    location: str
+    operating_system: str
+    tenancy: str
+    pre_installed_sw: str
+    license_model: str = "No License required"
+    capacitystatus: str = "Used"
+    marketoption: str = "OnDemand"  # older lists lack it
+
+
+class Dimension(msgspec.Struct, rename="camel"):
+    unit: str
+    price_per_unit: dict[str, Decimal]  # by currency
+
+
+class TermAttributes(msgspec.Struct, rename="pascal"):
+    lease_contract_length: str | None = None
+    offering_class: str | None = None
+    purchase_option: str | None = None
+
+
+class Term(msgspec.Struct, rename="camel"):
+    price_dimensions: dict[str, Dimension]
+    term_attributes: TermAttributes
+
+
+class Terms(msgspec.Struct):
+    on_demand: dict[str, dict[str, Term]] = msgspec.field(name="OnDemand")
+    reserved: dict[str, dict[str, Term]] = msgspec.field(name="Reserved", default_factory=dict)
+
+
+class PriceList(msgspec.Struct):
+    products: dict[str, Product]
+    terms: Terms
+
+
+def offers(prices: PriceList) -> Iterator[Offer]:
+    for sku, product in prices.products.items():
+        compute = sold_as_plain_linux(sku, product)
+        if compute is not None:
+            for term in prices.terms.on_demand.get(sku, {}).values():
+                yield from on_demand(compute, term)
+            for term in prices.terms.reserved.get(sku, {}).values():
+                yield from reserved(compute, term)
+
+
+def sold_as_plain_linux(sku: str, product: Product) -> Compute | None:
+    """The product, if it is a GPU machine as we compare them."""
+    if not product.productFamily.startswith("Compute Instance"):
+        return None
+    try:
+        compute = narrow(product.attributes, Compute)
+    except PayloadChanged as mismatch:
+        raise PayloadChanged(f"{mismatch} (of `$.products.{sku}.attributes`)") from mismatch
+    kind = (compute.operating_system, compute.tenancy, compute.pre_installed_sw, compute.license_model)
+    plain = kind == ("Linux", "Shared", "NA", "No License required")
+    bookable = compute.capacitystatus == "Used" and compute.marketoption == "OnDemand"
+    return compute if plain and bookable and machine(compute.instance_type) else None
+
+
+def on_demand(compute: Compute, term: Term) -> Iterator[Offer]:
+    for dimension in term.price_dimensions.values():
+        for currency, price in dimension.price_per_unit.items():
+            if dimension.unit == "Hrs":
+                where = region(compute.location)
+                yield from some(offer(compute.instance_type, price, where, PurchaseOption.ON_DEMAND, currency=currency))
+
+
+def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
+    paid = term.term_attributes
+    years = YEARS.get(paid.lease_contract_length or "")
+    if years is None:
+        raise PayloadChanged(f"a reservation for {paid.lease_contract_length!r} - at `$.terms.Reserved`")
+    per_hour: dict[str, Decimal] = {}
+    for dimension in term.price_dimensions.values():
+        hours = 1 if dimension.unit == "Hrs" else years * HOURS_PER_YEAR  # else "Quantity": paid at once
+        for currency, price in dimension.price_per_unit.items():
+            per_hour[currency] = per_hour.get(currency, Decimal(0)) + price / hours
+    tier = ", ".join(words.lower() for words in (paid.offering_class, paid.purchase_option) if words)
+    for currency, price in per_hour.items():
+        yield from some(
+            offer(
+                compute.instance_type,
+                price.quantize(Decimal("1e-10")),  # as fine as the list itself
+                region(compute.location),
+                PurchaseOption.RESERVED,
+                currency=currency,
+                term_months=12 * years,
+                tier=tier or None,
+            )
+        )
+
+
+def some(offer: Offer | None) -> Iterator[Offer]:
+    if offer is not None:
+        yield offer
