@@ -5,8 +5,8 @@ on-demand price repeated where there is no spot. Prices hold in every region. Ma
 says; an answer without it only tells that one GPU can be had. What is bid (`minimumBidPrice`) is no price.
 
 Three answers are read: GraphQL's `gpuTypes` with the prices of both tiers, which needs no key and is what `fetch` asks
-for; the same with only a `lowestPrice`, as in the documentation (there inside `examples`); and `catalog/gpus` of REST v2.
-Serverless prices and MIG slices are not machines: the former are not read, the latter the catalogue does not know.
+for; the same with only a `lowestPrice`, as in the documentation (there inside `examples`); and REST v2's
+`catalog/gpus`. Serverless prices are not read. MIG slices are listed like GPUs; the check knows them as slices.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PricedGpu(msgspec.Struct, rename="camel"):
 
 class LowestPrice(msgspec.Struct, rename="camel"):
     uninterruptable_price: Decimal | None
-    stock_status: str | None | UnsetType = UNSET
+    stock_status: str | UnsetType | None = UNSET
     available_gpu_counts: list[int] | None = None
 
 

@@ -3,11 +3,11 @@
 The instance type is the machine, not the ask: asks come and go, and the same machine is often asked for twice (then the
 cheapest counts). A machine can be rented in parts, so several GPU counts of one machine are several offers. Hosts are
 verified, unverified or deverified: that is the tier. `dph_total` is the price of the whole ask per hour; it includes
-the smallest disk (8 GB, a fraction of a cent) and nobody gets the GPUs without it, so it is kept. `min_bid` is the floor
-of an auction and no price, so there is no spot. `gpu_ram` is in MiB.
+the smallest disk (8 GB, a fraction of a cent) and nobody gets the GPUs without it, so it is kept. `min_bid` is the
+floor of an auction and no price, so there is no spot. `gpu_ram` is in MiB.
 
-The list is cut at 64 asks unless a limit is given, and has no pages. So it is read in order of the machines, each request
-starting from the last machine of the one before, until one brings nothing new.
+The list is cut at 64 asks unless a limit is given, and has no pages. So it is read in order of the machines, each
+request starting from the last machine of the one before, until one brings nothing new.
 """
 
 from __future__ import annotations
