@@ -1,0 +1,112 @@
+"""What a model multiplies and moves for one token, from its shapes.
+
+Conventions: a multiply and an add are two FLOPs; model FLOPs are forward and backward (three times forward), causal
+attention counts only the half that is not masked, recomputation never counts. MFU is against these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.estimation.workload import Model
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Models as columns, so that one formula serves one model and a table of runs."""
+
+    layers: Floats
+    width: Floats
+    query_width: Floats  # heads x head width
+    key_value_width: Floats  # both together
+    head_width: Floats
+    heads: Floats
+    ffn_width: Floats  # what a token passes through; of experts, the active ones together
+    ffn_share: Floats  # of a layer's feed-forward weights that a token passes through: 1 unless experts
+    ffn_matrices: Floats  # 3 when gated, else 2
+    vocabulary: Floats
+    seq_len: Floats
+    keys: Floats  # that a query attends to on average, causal and within the window
+    parameters: Floats  # all that sit in memory
+    embedding_parameters: Floats  # trained by Adam even under Muon
+    expert_parameters: Floats
+
+    @property
+    def layer_matmul_parameters(self) -> Floats:
+        """Weights that multiply a token in one layer."""
+        attention = self.width * (2 * self.query_width + self.key_value_width)
+        return attention + self.ffn_matrices * self.width * self.ffn_width
+
+    @property
+    def head_parameters(self) -> Floats:
+        return self.vocabulary * self.width
+
+    @property
+    def attention_flops(self) -> Floats:
+        """Forward FLOPs per token and layer: scores and their sum over values."""
+        return 4 * self.keys * self.query_width
+
+    @property
+    def model_flops(self) -> Floats:
+        """Forward and backward, per token."""
+        return 6 * (self.layers * self.layer_matmul_parameters + self.head_parameters) + (
+            3 * self.layers * self.attention_flops
+        )
+
+
+def work_of(models: Sequence[Model]) -> Work:
+    """The work of several models, one row each."""
+    return Work(**{name: np.array(values) for name, values in _columns([_row(model) for model in models]).items()})
+
+
+def _columns(rows: Sequence[dict[str, float]]) -> dict[str, list[float]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _row(model: Model) -> dict[str, float]:
+    head_width = model.head_width or model.width // model.heads
+    query, key_value = head_width * model.heads, 2 * head_width * model.kv_heads
+    embeddings = model.vocabulary * model.width * (1 if model.tied_embeddings else 2)
+    attention = model.layers * model.width * (2 * query + key_value)
+    matrices = 3 if model.ffn_gated else 2
+    ffn_width, share, experts = float(model.ffn_width), 1.0, 0.0
+    if model.active_parameters is not None:
+        active = model.active_parameters - attention - embeddings
+        if active > 0:
+            ffn_width = active / (model.layers * matrices * model.width)
+            experts = model.parameters - attention - embeddings
+            share = min(1.0, active / experts)
+    return {
+        "layers": float(model.layers),
+        "width": float(model.width),
+        "query_width": float(query),
+        "key_value_width": float(key_value),
+        "head_width": float(head_width),
+        "heads": float(model.heads),
+        "ffn_width": ffn_width,
+        "ffn_share": share,
+        "ffn_matrices": float(matrices),
+        "vocabulary": float(model.vocabulary),
+        "seq_len": float(model.seq_len),
+        "keys": _keys(model),
+        "parameters": float(model.parameters),
+        # what is neither attention nor feed-forward is an embedding of some kind (nanochat's value embeddings)
+        "embedding_parameters": max(float(embeddings), _not_in_layers(model, attention, matrices, experts)),
+        "expert_parameters": experts,
+    }
+
+
+def _not_in_layers(model: Model, attention: float, matrices: int, experts: float) -> float:
+    feed_forward = experts or model.layers * matrices * model.width * model.ffn_width
+    return float(model.parameters) - attention - feed_forward
+
+
+def _keys(model: Model) -> float:
+    window = min(model.attention_window or model.seq_len, model.seq_len)
+    return window * (1 - window / (2 * model.seq_len))

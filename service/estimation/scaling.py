@@ -1,0 +1,84 @@
+"""What the links between GPUs, and from a GPU to its host, cost in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.estimation.flops import Floats
+from service.estimation.hardware import Interconnect, Machine
+from service.estimation.throughput import Efficiencies
+
+PCIE_LANE_GB_S = {1: 0.25, 2: 0.5, 3: 0.985, 4: 1.969, 5: 3.938, 6: 7.563}  # one way, by specification
+PCIE_PINNED_SHARE = 0.88  # copies from pinned memory: 55.4 of 63 GB/s, stas00/ml-engineering network/README.md
+NO_PEER_SHARE = 0.35  # of PCIe when every copy goes through host memory: 8 to 12 of 31 GB/s
+NO_PEER_CROWD = 0.22  # the same with more than two GPUs on one host: 5 to 8 of 31
+PEER_SHARE = 0.80  # all-reduce over PCIe with peer-to-peer: 24.5 of 31 GB/s, tinygrad/open-gpu-kernel-modules
+NETWORK_SHARE = 0.94  # all-reduce over InfiniBand or RoCE with GPU Direct: 47 of 50 GB/s, nccl-tests issue 290
+DEFAULT_NETWORK_GBIT_S = 400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Machines as columns."""
+
+    gpus: Floats  # that work
+    in_node: Floats  # GPUs that share a node
+    bus: Floats  # bytes/s and direction inside a node, at line rate
+    network: Floats  # bytes/s per GPU between nodes
+    host: Floats  # bytes/s from one GPU to its host
+
+
+def own_interconnect(machine: Machine) -> Interconnect:
+    """How the GPUs of a node talk when nothing else is said: by what their card has."""
+    if machine.gpu_count == 1:
+        return "none"
+    if machine.interconnect not in (None, "none"):
+        return machine.interconnect
+    if machine.gpu.nvlink_gb_s and machine.gpu.form_factor != "PCIe":
+        return "nvlink"
+    # bridges between pairs of PCIe cards are rarely fitted; GeForce drivers forbid copies from card to card
+    return "pcie" if machine.gpu.consumer else "pcie_p2p"
+
+
+def links_of(machines: Sequence[Machine]) -> Links:
+    """The links of machines, one row each."""
+    return Links(
+        gpus=np.array([machine.gpu_count for machine in machines], dtype=float),
+        in_node=np.array([min(machine.gpu_count, machine.gpus_per_node) for machine in machines], dtype=float),
+        bus=np.array([_bus_gb_s(machine) for machine in machines]) * 1e9,
+        network=np.array([machine.network_gbit_s or DEFAULT_NETWORK_GBIT_S for machine in machines])
+        * (1e9 / 8 * NETWORK_SHARE),
+        host=np.array([_pcie_gb_s(machine) for machine in machines]) * 1e9 * PCIE_PINNED_SHARE,
+    )
+
+
+def _pcie_gb_s(machine: Machine) -> float:
+    gpu = machine.gpu
+    return PCIE_LANE_GB_S.get(gpu.pcie_gen, PCIE_LANE_GB_S[4]) * (gpu.pcie_lanes or 16)
+
+
+def _bus_gb_s(machine: Machine) -> float:
+    kind = own_interconnect(machine)
+    pcie = _pcie_gb_s(machine)
+    if kind == "nvlink":
+        return max(machine.gpu.nvlink_gb_s / 2, pcie * PEER_SHARE)
+    if kind == "pcie_p2p":
+        return pcie * PEER_SHARE
+    return pcie * (NO_PEER_SHARE if machine.gpu_count == 2 else NO_PEER_CROWD)
+
+
+def all_reduce(volume: Floats, links: Links, known: Efficiencies) -> Floats:
+    """Seconds to sum `volume` bytes over all GPUs: rings inside nodes, then one part per GPU between nodes."""
+    nodes = np.maximum(1.0, links.gpus / links.in_node)
+    inside = 2 * (links.in_node - 1) / links.in_node * volume / links.bus
+    between = 2 * (nodes - 1) / nodes * volume / links.in_node / links.network
+    return (inside + between) / known.bus
+
+
+def exposed(seconds: Floats, window: Floats, share: float) -> Floats:
+    """What is left of a transfer when a share of it hides behind `window` seconds of computation."""
+    hidden: Floats = np.minimum(seconds * share, window)
+    return seconds - hidden

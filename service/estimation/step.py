@@ -1,0 +1,132 @@
+"""How long one optimizer step takes on a machine under a plan: micro-steps, update, links, host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.estimation.flops import Floats, Work
+from service.estimation.memory import Layout, master_bytes, saved_bytes, value_bytes
+from service.estimation.scaling import Links, all_reduce, exposed
+from service.estimation.throughput import Chips, Efficiencies, Software, micro_step
+from service.estimation.workload import Precision
+
+GRADIENT_PASSES = 4.0  # 16-bit gradients read twice (norm, update) beside states read and written once
+ORTHOGONALISE_STEPS = 5  # Newton-Schulz iterations of Muon: keras.io/api/optimizers/muon
+QUANTISED_SLOWER = 0.02  # of a step; a caution, not a measurement
+OFFLOAD_SLOWER = 0.01  # of the computation, for waiting on the host; a caution, not a measurement
+EXPERTS_PER_TOKEN = 8.0  # usual; decides what experts on other GPUs cost to reach
+PARTS = (
+    "matmul",
+    "attention",
+    "element_wise",
+    "logits",
+    "recompute",
+    "launch",
+    "optimizer",
+    "communication",
+    "offload",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Seconds of an optimizer step by what takes them, rows as given; `total` is their sum."""
+
+    parts: dict[str, Floats]
+    total: Floats
+    forwards_repeated: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Rows of work on machines under plans: everything that decides a step."""
+
+    work: Work
+    chips: Chips
+    software: Software
+    layout: Layout
+    links: Links
+    sequences: Floats  # per step and GPU
+    orthogonalised: Floats  # 1 under Muon
+    quantised: Floats  # 1 when the plan holds states in 8 bits though the workload does not ask for it
+    precision: Precision
+
+
+def step(rows: Situation, known: Efficiencies) -> Step:
+    """The time of one optimizer step."""
+    work, layout, value = rows.work, rows.layout, value_bytes(rows.precision)
+    repeated = np.where(layout.full > 0, 1.0, layout.selective * known.selective_recompute)
+    micro = micro_step(work, rows.chips, rows.software, layout.micro_batch, repeated, value, known)
+    micro_steps = rows.sequences / layout.micro_batch
+    parts = {
+        "matmul": micro.matmul * micro_steps,
+        "attention": micro.attention * micro_steps,
+        "element_wise": micro.element_wise * micro_steps,
+        "logits": micro.logits * micro_steps,
+        "recompute": micro.recompute * micro_steps,
+        "launch": micro.launch * micro_steps,
+        "optimizer": _optimizer(rows, micro_steps, value),
+        "communication": _communication(rows, micro_steps, micro.total, value, known),
+        "offload": _offload(rows, micro_steps, micro.total, value, known),
+    }
+    # states of 8 bits are unpacked and packed again; the little it costs keeps plans as given where both fit
+    parts["optimizer"] = parts["optimizer"] + rows.quantised * QUANTISED_SLOWER * sum(parts.values())
+    total = parts["matmul"]
+    for name in PARTS[1:]:
+        total = total + parts[name]
+    return Step(parts, total, repeated)
+
+
+def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
+    work, layout = rows.work, rows.layout
+    owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
+    states = layout.state_bytes * (work.parameters - work.embedding_parameters)
+    states = states + layout.state_bytes_embedding * work.embedding_parameters
+    moved = (2 * (states + master_bytes(rows.precision) * work.parameters) + GRADIENT_PASSES * work.parameters) / owners
+    accumulated = 3 * value * work.parameters * np.maximum(0.0, micro_steps - 1)
+    square = 2 * work.width**3 * (work.ffn_matrices + 4)
+    flops = ORTHOGONALISE_STEPS * work.layers * (4 * work.width * work.layer_matmul_parameters + square)
+    return (moved + accumulated) / rows.chips.bandwidth + (
+        rows.orthogonalised * flops / work.ffn_share / owners / rows.chips.wide_matmul
+    )
+
+
+def _communication(
+    rows: Situation, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
+) -> Floats:
+    work, layout = rows.work, rows.layout
+    dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
+    experts = all_reduce(work.expert_parameters * value, rows.links, known)
+    # experts may stay where they are and have the tokens sent to them, forward and back, both ways
+    sent = 4 * EXPERTS_PER_TOKEN * layout.micro_batch * work.seq_len * work.width * value * work.layers
+    reached = np.minimum(1.5 * experts, all_reduce(sent / 2, rows.links, known))
+    per_micro_step = np.where(
+        layout.shard_parameters > 0,
+        1.5 * dense + reached,  # gathered forward and backward, gradients scattered
+        np.where(layout.shard_gradients > 0, 0.5 * (dense + experts), 0.0),
+    )
+    per_step = np.where(
+        layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * (dense + experts)
+    )
+    steady = exposed(per_micro_step, micro_total, known.overlap) * micro_steps
+    return np.where(rows.links.gpus > 1, steady + exposed(per_step, micro_total * (2 / 3), known.overlap), 0.0)
+
+
+def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies) -> Floats:
+    """States stream through the card once a step; the rest once or twice a micro-step."""
+    work, layout = rows.work, rows.layout
+    owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
+    states = work.parameters * master_bytes(rows.precision) + layout.state_bytes_embedding * work.embedding_parameters
+    states = (states + layout.state_bytes * (work.parameters - work.embedding_parameters)) / owners
+    gradients = work.parameters * value / np.where(layout.shard_gradients > 0, rows.links.gpus, 1.0)
+    weights = work.parameters * value / np.where(layout.shard_parameters > 0, rows.links.gpus, 1.0)
+    saved = work.layers * saved_bytes(work, layout, value)[0]
+    moved = 2 * layout.states_on_host * states + micro_steps * (
+        2 * layout.gradients_on_host * gradients
+        + 2 * layout.parameters_on_host * weights
+        + 2 * layout.activations_on_host * saved
+    )
+    busy = rows.layout.states_on_host * OFFLOAD_SLOWER * micro_total * micro_steps
+    return busy + exposed(moved / rows.links.host, micro_total * micro_steps, known.overlap_host)

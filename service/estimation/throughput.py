@@ -1,0 +1,232 @@
+"""How long one micro-step takes on one GPU: a roofline whose efficiencies are fitted to published runs.
+
+Every term adds, so that more FLOP/s or more bandwidth is never slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from service.estimation.flops import Floats, Work
+from service.estimation.hardware import Gpu
+from service.estimation.workload import Precision
+
+USABLE_BANDWIDTH = 0.85  # of the data sheet, by streaming benchmarks; every memory term is relative to it
+
+
+def constant(start: float, low: float, high: float, unit: str, meaning: str) -> float:
+    """A fitted constant: where the fit starts, what is plausible, and what it says."""
+    value: float = field(default=start, metadata={"low": low, "high": high, "unit": unit, "meaning": meaning})
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiencies:
+    """The constants of the roofline; `rig-or-rent fit` writes them to catalogue/efficiencies.toml."""
+
+    matmul_traffic: float = constant(2.0, 1.0, 4.0, "x", "bytes that a matrix multiplication moves, over the least")
+    matmul_traffic_large_cache: float = constant(1.1, 0.5, 3.0, "x", "the same where tens of MB of L2 hold the tiles")
+    cached_traffic: float = constant(0.41, 0.2, 1.0, "x", "element-wise traffic left where tens of MB of L2 hold it")
+    attention: float = constant(0.64, 0.3, 1.0, "of matmul", "rate of fused attention, Ampere and consumer cards")
+    attention_hopper: float = constant(0.34, 0.2, 1.0, "of matmul", "rate of attention made for Ampere, on newer chips")
+    attention_newest: float = constant(0.79, 0.3, 1.0, "of matmul", "rate of attention made for Hopper and Blackwell")
+    narrow_heads: float = constant(0.89, 0.4, 1.0, "x", "attention rate of heads at most 64 wide, over wider ones")
+    score_bytes: float = constant(46.0, 10.0, 80.0, "bytes", "traffic per attention score without fused attention")
+    traffic_eager: float = constant(2.3, 1.0, 4.0, "x", "element-wise traffic over the formula, framework op by op")
+    traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "the same under torch.compile")
+    traffic_current: float = constant(1.0, 0.3, 2.0, "x", "the same in the best current frameworks")
+    traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "the same in hand-fused CUDA")
+    traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "the same in FP16 autocast of 2023 and before")
+    logit_bytes: float = constant(10.5, 4.0, 24.0, "bytes", "traffic per logit, loss and gradient")
+    fp8_traffic: float = constant(1.3, 0.5, 3.0, "x", "traffic of quantising to FP8, over reading and writing once")
+    launch_eager: float = constant(1.0e-3, 1e-4, 5e-3, "s", "host time per layer and micro-step, op by op")
+    launch_current: float = constant(2.0e-4, 2e-5, 2e-3, "s", "host time per layer and micro-step, compiled or fused")
+    launch_legacy: float = constant(4.5e-3, 1e-3, 1e-2, "s", "host time per layer and micro-step, old autocast")
+    selective_recompute: float = constant(0.1, 0.0, 0.5, "of a forward", "work that selective checkpointing repeats")
+    bus: float = constant(0.75, 0.4, 1.0, "of line rate", "bandwidth that collectives reach")
+    overlap: float = constant(0.5, 0.2, 0.98, "of the time", "communication that hides behind computation")
+    overlap_host: float = constant(
+        0.5, 0.1, 0.95, "of the time", "transfers to host memory that hide behind computation"
+    )
+
+
+def read_efficiencies(parsed: Mapping[str, object]) -> Efficiencies:
+    """Efficiencies from the parsed catalogue file. Raises ValueError when a constant is missing or unknown."""
+    constants = parsed.get("constants")
+    if not isinstance(constants, Mapping):
+        raise ValueError("efficiencies: no table 'constants'")
+    known = {item.name for item in fields(Efficiencies)}
+    if constants.keys() != known:
+        raise ValueError(f"efficiencies: {sorted(constants.keys() ^ known)} missing or unknown")
+    return Efficiencies(**{name: float(entry["value"]) for name, entry in constants.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chips:
+    """GPUs as columns: what one of them does per second."""
+
+    matmul: Floats  # FLOP/s of large matrix products in the workload's precision
+    wide_matmul: Floats  # FLOP/s of what stays 16-bit under FP8: attention and the output head
+    bandwidth: Floats  # bytes/s usable
+    attention: Floats  # rate of fused attention over wide_matmul
+    matmul_traffic: Floats
+    cached_traffic: Floats
+    fp8: Floats  # 1 when the products are FP8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """Frameworks as columns."""
+
+    traffic: Floats
+    launch: Floats
+    fused_attention: Floats  # 1 or 0
+
+
+# What a data sheet means --------------------------------------------------------------------------------------------
+
+# TFLOP/s per watt that chips of a generation sustain in large matrix products: set on facts of 25 NVIDIA cards whose
+# rates were measured (median 5 %, nine in ten within 21 %); it tells a 72 W L4 from its own peak.
+SUSTAINED_TFLOPS_PER_W = {"Ampere": 0.85, "Ada": 0.80, "Hopper": 1.15, "Blackwell": 1.2, "Blackwell Ultra": 1.7}
+REACHED_OF_PEAK = 0.83  # of the data sheet's rate in large products, data centre and workstation cards
+REACHED_OF_PEAK_CONSUMER = 1.05  # GeForce boosts over the clock its data sheet counts
+REACHED_OF_PEAK_VECTOR = 0.75  # FP32 and cards without matrix units
+REACHED_OF_PEAK_OTHER = {"AMD": 0.58, "Intel": 0.72}  # MI300X 0.51, MI325X 0.60, MI355X 0.68; Gaudi 3 0.74
+WIDE_ATTENTION = frozenset({"Hopper", "Blackwell", "Blackwell Ultra"})
+
+
+def large_cache(gpu: Gpu) -> bool:
+    """Whether the chip has an L2 of tens of MB beside slow memory: Ada, and Blackwell on GDDR."""
+    return gpu.architecture == "Ada" or (gpu.architecture == "Blackwell" and gpu.form_factor == "PCIe")
+
+
+def peak_tflops(gpu: Gpu, precision: Precision) -> float | None:
+    """The data sheet's dense rate in a precision, or in what a card without it falls back to; None: it cannot."""
+    sixteen_bit = gpu.bf16_tflops or gpu.fp16_tflops or 0.0
+    if precision == "fp8":
+        return gpu.fp8_tflops
+    if precision == "fp32":
+        return gpu.fp32_tflops
+    if precision == "tf32":
+        return gpu.tf32_tflops or gpu.fp32_tflops
+    if precision == "fp16":
+        sixteen_bit = max(gpu.fp16_tflops or 0.0, sixteen_bit)
+    return max(sixteen_bit, gpu.fp32_tflops)  # old cards multiply 16-bit numbers slower than 32-bit ones
+
+
+def sustained_tflops(gpu: Gpu, precision: Precision) -> float:
+    """What large matrix products reach: as measured, else what peak and power allow."""
+    peak, wide = peak_tflops(gpu, precision), peak_tflops(gpu, "bf16")
+    if peak is None or wide is None:
+        raise ValueError(f"{gpu.name} has no {precision}")
+    if peak <= gpu.fp32_tflops:
+        return peak * REACHED_OF_PEAK_VECTOR
+    return (gpu.matmul_bf16_tflops or _allowed_tflops(gpu, wide)) * peak / wide
+
+
+def _allowed_tflops(gpu: Gpu, peak: float) -> float:
+    if gpu.vendor != "NVIDIA":
+        return peak * REACHED_OF_PEAK_OTHER.get(gpu.vendor, 0.5)
+    by_power = SUSTAINED_TFLOPS_PER_W.get(gpu.architecture, 1.0) * gpu.board_power_w
+    return min(peak * (REACHED_OF_PEAK_CONSUMER if gpu.consumer else REACHED_OF_PEAK), by_power)
+
+
+def chips_of(gpus: Sequence[Gpu], precisions: Sequence[Precision], newest: Floats, known: Efficiencies) -> Chips:
+    """GPUs as columns; `newest` says to which degree attention kernels made for the chip are used."""
+    large = np.array([large_cache(gpu) for gpu in gpus], dtype=float)
+    modern = np.array([gpu.architecture in WIDE_ATTENTION and not large_cache(gpu) for gpu in gpus], dtype=float)
+    of_newer = known.attention_hopper ** (1 - newest) * known.attention_newest**newest
+    pairs = list(zip(gpus, precisions, strict=True))
+    return Chips(
+        matmul=np.array([sustained_tflops(gpu, precision) for gpu, precision in pairs]) * 1e12,
+        wide_matmul=np.array([sustained_tflops(gpu, _wide(precision)) for gpu, precision in pairs]) * 1e12,
+        bandwidth=np.array([gpu.bandwidth_gb_s for gpu in gpus]) * 1e9 * USABLE_BANDWIDTH,
+        attention=np.where(modern > 0, of_newer, known.attention),
+        matmul_traffic=np.where(large > 0, known.matmul_traffic_large_cache, known.matmul_traffic),
+        cached_traffic=np.where(large > 0, known.cached_traffic, 1.0),
+        fp8=np.array([precision == "fp8" for precision in precisions], dtype=float),
+    )
+
+
+def _wide(precision: Precision) -> Precision:
+    return "bf16" if precision == "fp8" else precision
+
+
+# One micro-step -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MicroStep:
+    """Seconds of one micro-step on one GPU, by what takes them. Without recomputation, which stands by itself."""
+
+    matmul: Floats
+    attention: Floats
+    element_wise: Floats
+    logits: Floats
+    recompute: Floats
+    launch: Floats
+
+    @property
+    def total(self) -> Floats:
+        return self.matmul + self.attention + self.element_wise + self.logits + self.recompute + self.launch
+
+
+def micro_step(
+    work: Work,
+    chips: Chips,
+    software: Software,
+    micro_batch: Floats,
+    recomputed: Floats,
+    value_bytes: float | Floats,
+    known: Efficiencies,
+) -> MicroStep:
+    """The time of forward and backward over `micro_batch` sequences; `recomputed` forwards are repeated."""
+    tokens = micro_batch * work.seq_len
+    layers = work.layers * _layer_matmul(work, chips, tokens, value_bytes)
+    head = _product(tokens, work.vocabulary, work.width, chips.wide_matmul, chips, value_bytes)
+    attention = work.layers * tokens * _attention_per_token(work, chips, software, known)
+    element_wise = work.layers * tokens * _element_wise_per_token(work, chips, software, value_bytes, known)
+    logits = tokens * work.vocabulary * known.logit_bytes / chips.bandwidth
+    matmul = 3 * (layers + head)
+    recompute = recomputed * (layers + attention * (1 / 3.5) + element_wise / 3)
+    busy = matmul + attention + element_wise + logits + recompute
+    # the host runs ahead of the GPU until it cannot: a smooth maximum of both
+    launch = (busy**4 + (software.launch * work.layers) ** 4) ** 0.25 - busy
+    return MicroStep(matmul, attention, element_wise, logits, recompute, launch)
+
+
+def _layer_matmul(work: Work, chips: Chips, tokens: Floats, value_bytes: float | Floats) -> Floats:
+    """One forward through a layer's matrices; with experts, fewer tokens meet each matrix."""
+    d, f = work.width, work.ffn_width
+    expert_tokens, expert_width = tokens * work.ffn_share, f / work.ffn_share
+    up = _product(expert_tokens, expert_width * (work.ffn_matrices - 1), d, chips.matmul, chips, value_bytes)
+    down = _product(expert_tokens, d, expert_width, chips.matmul, chips, value_bytes)
+    qkv = _product(tokens, work.query_width + work.key_value_width, d, chips.matmul, chips, value_bytes)
+    out = _product(tokens, d, work.query_width, chips.matmul, chips, value_bytes)
+    return up + down + qkv + out
+
+
+def _product(m: Floats, n: Floats, k: Floats, rate: Floats, chips: Chips, value_bytes: float | Floats) -> Floats:
+    moved = value_bytes * (m * n + n * k + m * k) * chips.matmul_traffic
+    return 2 * m * n * k / rate + moved / chips.bandwidth
+
+
+def _attention_per_token(work: Work, chips: Chips, software: Software, known: Efficiencies) -> Floats:
+    narrow = np.where(work.head_width <= 64, known.narrow_heads, 1.0)
+    fused = 3.5 * work.attention_flops / (chips.wide_matmul * chips.attention * narrow)
+    scores = work.heads * np.minimum(work.seq_len, 2 * work.keys)  # without fusion the masked half is worked on too
+    plain = 12 * work.seq_len * work.query_width / chips.wide_matmul + scores * known.score_bytes / chips.bandwidth
+    return np.where(software.fused_attention > 0, fused, np.maximum(plain, fused))
+
+
+def _element_wise_per_token(
+    work: Work, chips: Chips, software: Software, value_bytes: float | Floats, known: Efficiencies
+) -> Floats:
+    gated = work.ffn_matrices - 2
+    values = 24 * work.width + (6 + 4 * gated) * work.ffn_width
+    quantised = 6 * work.width + (4 + 2 * gated) * work.ffn_width
+    seconds_per_value = value_bytes * chips.cached_traffic / chips.bandwidth
+    return (values * software.traffic + chips.fp8 * known.fp8_traffic * quantised) * seconds_per_value
