@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from hashlib import blake2b
 
-from service.estimation.estimate import Estimate, Infeasible, Interval
+from service.estimation.answer import Estimate, Infeasible, Interval
 from service.estimation.hardware import Machine
 from service.estimation.workload import Reference, Workload
 from service.ranking.cost import ownership_bill, rent_bill
@@ -163,11 +163,12 @@ def _rig_use(rig: Rig) -> RigUse:
 
 
 def _bill(rig: Rig | None, offer: PricedOffer | None, estimate: Estimate, growth: float) -> tuple[BillLine, ...]:
+    hours = float(estimate.hours.p50)
     if offer:
         price = f"{offer.source} price seen {offer.observed_at:%Y-%m-%d %H:%M} UTC"
         source = f"{price}, {offer.source_url}" if offer.source_url else price
-        return rent_bill(offer.usd_per_hour, estimate.hours.p50, growth, source)
-    return ownership_bill(rig, estimate.hours.p50) if rig else ()
+        return rent_bill(offer.usd_per_hour, hours, growth, source)
+    return ownership_bill(rig, hours) if rig else ()
 
 
 def _notes(offer: PricedOffer | None, estimate: Estimate, growth: float) -> tuple[str, ...]:

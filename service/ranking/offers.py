@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.estimation.estimate import Estimate, Infeasible
+from service.estimation.answer import Estimate, Infeasible
 from service.estimation.hardware import Machine
 
 Value = TypeVar("Value", bound=Hashable)
@@ -34,6 +35,8 @@ class PricedOffer(NamedTuple):
     country: str | None
     pricing: str
     term_months: int | None
+    price_per_hour: Decimal  # as published
+    currency: str
     usd_per_hour: float
     available: bool | None
     observed_at: datetime

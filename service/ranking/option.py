@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from service.estimation.estimate import Evidence, Interval, Method, Plan
+from service.estimation.answer import Evidence, Interval, Method, Plan
 
 Kind = Literal["local", "cloud"]
 

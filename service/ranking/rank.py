@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -12,7 +12,7 @@ import numpy as np
 
 from service.ranking.break_even import crossings
 from service.ranking.cost import INTERRUPTIONS_PER_HOUR, MINIMUM_BILLED_HOURS, SETUP_HOURS
-from service.ranking.describe import described_workload, example, option, option_id, title
+from service.ranking.describe import described_workload, example, option, option_id
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
 from service.ranking.option import (
     Answer,
@@ -60,6 +60,7 @@ def rank(
     *,
     now: datetime,
     market: MarketState,
+    notes: Sequence[str] = (),
 ) -> Ranking:
     """Every way to run the workload, in order. `estimates` go by the market's machines, `rig_estimates` by the rigs."""
     standings = Standings.of(request, offers, estimates, rig_estimates, now)
@@ -75,7 +76,7 @@ def rank(
         excluded=tuple(_exclusions(standings)),
         answer=_answer(standings),
         break_even=_break_even(standings),
-        notes=tuple(_notes(standings)),
+        notes=(*notes, *_notes(standings)),
         next_cursor=cursor_of(page.stop) if page.stop < len(standings.order) else None,
     )
 
@@ -199,15 +200,12 @@ def _exclusions(standings: Standings) -> Iterator[Exclusion]:
 
 
 def _closest(ways: Ways, excluded: Integers) -> list[int]:
-    """A few that are left out for one reason, each title once: the user's own machines, then what lacks least."""
+    """A few that are left out for one reason, each machine once: the user's own, then what lacks least."""
     lacking = _lacking(ways, excluded)
     nearest = excluded[np.argsort(np.where(ways.is_local[excluded], -1.0, lacking), kind="stable")]
-    by_title: dict[str, int] = {}
-    for place in nearest.tolist():
-        by_title.setdefault(title(ways, place), place)
-        if len(by_title) == EXAMPLES:
-            break
-    return list(by_title.values())
+    _, first = np.unique(ways.item[nearest], return_index=True)
+    shown: list[int] = nearest[np.sort(first)[:EXAMPLES]].tolist()
+    return shown
 
 
 def _lacking(ways: Ways, excluded: Integers) -> Floats:

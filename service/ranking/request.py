@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from service.estimation.estimate import Method
+from service.estimation.answer import Method
 from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
 

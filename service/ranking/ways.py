@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from service.estimation.estimate import Estimate, Infeasible
+from service.estimation.answer import Estimate, Infeasible
 from service.ranking.cost import HOURS_PER_DAY, Tariff, interruption_growth, tariff_of_ways
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers, PricedOffer
 from service.ranking.request import Per, RankingRequest, Rig

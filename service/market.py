@@ -1,0 +1,385 @@
+"""The prices of now, or of any day, as an immutable columnar value; and the only way to a ranking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service import store
+from service.catalogue import Catalogue
+from service.database import Database, DatabaseUnavailable
+from service.estimation.answer import Estimate, Infeasible, Method
+from service.estimation.estimate import explain_difference
+from service.estimation.hardware import Machine
+from service.estimation.workload import Workload
+from service.ranking.describe import offer_title, rig_title
+from service.ranking.offers import Estimates, Offers, PricedOffer
+from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank
+from service.ranking.request import RankingRequest
+from service.rates import usd_per_unit
+
+log = structlog.get_logger()
+
+FRESH_FOR = timedelta(hours=24)  # a price younger than this is never called stale
+AGING = timedelta(minutes=10)  # how often a market is loaded again although nothing changed, because prices age
+SETTLING = timedelta(seconds=1)  # several runs that end together are one change
+RECONNECTING = timedelta(seconds=5)
+REMEMBERED_DAYS = 8  # markets of the past, each about 50 MB with 60,000 prices
+REMEMBERED_WORKLOADS = 16  # each about 5 MB with 2,000 machines
+
+
+class ProviderFacts(Protocol):
+    """What the market has to know of a provider; its class says it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def interval(self) -> timedelta: ...
+
+
+class Estimator(Protocol):
+    def estimate_many(
+        self, workload: Workload, machines: Sequence[Machine], method: Method
+    ) -> Sequence[Estimate | Infeasible]: ...
+
+
+class Price(Protocol):
+    """One current price as the store gives it: a row of `store.current_prices`."""
+
+    collector: str
+    provider: str
+    seller: str | None
+    instance_type: str
+    gpu: str
+    gpu_count: int
+    region: str | None
+    country: str | None
+    tier: str | None
+    pricing: str
+    term_months: int | None
+    source: str
+    source_url: str | None
+    price_per_hour: Decimal
+    currency: str
+    available: bool | None
+    count_is_derived: bool
+    first_seen: datetime
+    last_seen: datetime
+
+
+# The prices ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Market:
+    """Every price current at one moment. `version` changes when any of them, or its age, does."""
+
+    at: datetime
+    version: str
+    offers: Offers
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """The distinct machines that are rented out."""
+        return self.offers.machine.values
+
+    @property
+    def state(self) -> MarketState:
+        seen = self.offers.observed_at
+        return MarketState(
+            version=self.version,
+            offers=len(self.offers),
+            oldest_price_at=datetime.fromtimestamp(seen.min(), UTC) if len(seen) else None,
+            newest_price_at=datetime.fromtimestamp(seen.max(), UTC) if len(seen) else None,
+        )
+
+
+async def load_market(
+    connection: AsyncConnection,
+    catalogue: Catalogue,
+    at: datetime,
+    providers: Mapping[str, ProviderFacts] | None = None,
+) -> Market:
+    """The market as it was at this moment; empty before the first price."""
+    prices: Sequence[Price] = await store.current_prices(connection, at)
+    live = await store.live_providers(connection, at)
+    return await asyncio.to_thread(market_of, visible(prices, live), catalogue, at, providers or {})
+
+
+def visible(prices: Sequence[Price], live: set[str]) -> list[Price]:
+    """Live prices hide what a catalogue lists of the same provider, and both hide what is bundled, as a whole."""
+    listed = {price.provider for price in prices if price.source == "catalogue"}
+    hides = {"live": set[str](), "catalogue": live, "bundled": live | listed}
+    return [price for price in prices if price.provider not in hides[price.source]]
+
+
+def market_of(
+    prices: Iterable[Price], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+) -> Market:
+    """These prices as a market: in dollars at the newest rate not after `at`, with titles and ages."""
+    offers = Offers.of(_priced(prices, catalogue, at, providers))
+    return Market(at=at, version=_version(offers), offers=offers)
+
+
+def _priced(
+    prices: Iterable[Price], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+) -> Iterator[PricedOffer]:
+    @cache
+    def usd_per(currency: str) -> Decimal:
+        return usd_per_unit(currency, at)
+
+    @cache  # one object for each kind of machine, however many rent it out
+    def machine(gpu: str, count: int) -> Machine:
+        return Machine(gpu=catalogue.gpus[gpu], gpu_count=count, gpus_per_node=max(count, 8))
+
+    unknown: Counter[str] = Counter()
+    for price in prices:
+        if price.gpu in catalogue.gpus:
+            kind = machine(price.gpu, price.gpu_count)
+            yield _priced_offer(price, kind, float(price.price_per_hour * usd_per(price.currency)), at, providers)
+        else:  # stored by a version of the software that knew the GPU by another name
+            unknown[price.gpu] += 1
+    if unknown:
+        log.warning("prices left out: the catalogue does not know their GPU", gpus=dict(unknown))
+
+
+def _priced_offer(
+    price: Price, machine: Machine, usd_per_hour: float, at: datetime, providers: Mapping[str, ProviderFacts]
+) -> PricedOffer:
+    provider, seen = providers.get(price.provider), min(price.last_seen, at)
+    name = provider.name if provider else price.provider
+    pricing = str(price.pricing)
+    return PricedOffer(
+        id=_id(price),
+        title=offer_title(machine, name, price.seller, price.tier, pricing, price.term_months),
+        machine=machine,
+        provider=price.provider,
+        seller=price.seller,
+        collector=price.collector,
+        instance_type=price.instance_type,
+        tier=price.tier,
+        region=price.region,
+        country=price.country,
+        pricing=pricing,
+        term_months=price.term_months,
+        price_per_hour=price.price_per_hour,
+        currency=price.currency,
+        usd_per_hour=usd_per_hour,
+        available=price.available,
+        observed_at=seen,
+        first_seen=price.first_seen,
+        source=price.source,
+        source_url=price.source_url,
+        stale=price.source != "bundled" and at - seen > _fresh_for(providers.get(price.collector)),
+        count_is_derived=price.count_is_derived,
+    )
+
+
+def _fresh_for(collector: ProviderFacts | None) -> timedelta:
+    """How long a price is fresh: two intervals of its collector, and a day at least."""
+    return max(2 * collector.interval, FRESH_FOR) if collector else FRESH_FOR
+
+
+def _id(price: Price) -> str:
+    """The same for the same thing sold, in every database and whatever it costs."""
+    key = (
+        price.collector,
+        price.provider,
+        price.seller,
+        price.instance_type,
+        price.gpu,
+        price.gpu_count,
+        price.region,
+        price.tier,
+        price.pricing,
+        price.term_months,
+    )
+    return blake2b(repr(tuple(map(str, key))).encode(), digest_size=6).hexdigest()
+
+
+def _version(offers: Offers) -> str:
+    """A short word for all that a reader can see change."""
+    digest = blake2b("".join(row.id for row in offers.rows).encode(), digest_size=8)
+    stock = [(row.available, row.stale) for row in offers.rows]
+    for column in (offers.usd_per_hour, offers.observed_at):
+        digest.update(column.tobytes())
+    digest.update(repr(stock).encode())
+    return digest.hexdigest()
+
+
+class Markets:
+    """The market of now, loaded again when prices change, and a few markets of the past."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        providers: Mapping[str, ProviderFacts],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._providers = providers
+        self._clock = clock
+        self._current: Market | None = None
+        self._past: OrderedDict[datetime, Market] = OrderedDict()
+        self._loading = asyncio.Lock()
+
+    @property
+    def current(self) -> Market | None:
+        """The market of now; None: not loaded yet."""
+        return self._current
+
+    async def refresh(self) -> Market:
+        """Load the market of now again. Raises DatabaseUnavailable; the old one stays then."""
+        async with self._loading:
+            market = await self._load(self._clock())
+            if self._current is None or market.version != self._current.version:
+                self._current = market
+                self._past.clear()  # an import may have changed the past too
+            return self._current
+
+    async def at(self, moment: datetime | None) -> Market:
+        """The market of this moment; None: of now."""
+        if moment is None:
+            return self._current or await self.refresh()
+        if moment not in self._past:
+            self._past[moment] = await self._load(moment)
+        self._past.move_to_end(moment)
+        while len(self._past) > REMEMBERED_DAYS:
+            self._past.popitem(last=False)
+        return self._past[moment]
+
+    async def follow(self) -> None:
+        """Keep the market current until cancelled: whenever the database says so, and as prices age."""
+        connected = True
+        while True:
+            try:
+                await self._follow_once()
+            except (DatabaseUnavailable, DBAPIError, OSError) as error:
+                if connected:
+                    log.warning("market is not followed: the database is away", reason=str(error))
+                connected = False
+            else:
+                connected = True
+            await asyncio.sleep(RECONNECTING.total_seconds())
+
+    async def _follow_once(self) -> None:
+        """Listen on one connection for as long as it lives."""
+        connection = await self._database.connect()
+        changed = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: changed.set())
+            await connection.add_listener(store.MARKET_CHANGED, lambda *_: changed.set())
+            while not connection.is_closed():
+                changed.clear()
+                await self.refresh()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), AGING.total_seconds())
+                    await asyncio.sleep(SETTLING.total_seconds())
+        finally:
+            await connection.close()
+
+    async def _load(self, at: datetime) -> Market:
+        async with self._database.engine.connect() as connection:
+            return await load_market(connection, self._catalogue, at, self._providers)
+
+
+# The ranking ---------------------------------------------------------------------------------------------------------
+
+
+class RememberingEstimator:
+    """An estimator that answers a question it was asked before from memory, for the workloads of late."""
+
+    def __init__(self, estimator: Estimator, workloads: int = REMEMBERED_WORKLOADS) -> None:
+        self._estimator = estimator
+        self._workloads = workloads
+        self._answers: OrderedDict[tuple[Workload, Method], _Answers] = OrderedDict()
+
+    def estimate(self, workload: Workload, machine: Machine, method: Method = "model") -> Estimate | Infeasible:
+        return self.estimate_many(workload, [machine], method)[0]
+
+    def estimate_many(
+        self, workload: Workload, machines: Sequence[Machine], method: Method = "model"
+    ) -> list[Estimate | Infeasible]:
+        answers = self._of(workload, method).by_machine
+        if new := [machine for machine in dict.fromkeys(machines) if machine not in answers]:
+            answers.update(zip(new, self._estimator.estimate_many(workload, new, method), strict=True))
+        return [answers[machine] for machine in machines]
+
+    def of_machines(self, workload: Workload, method: Method, machines: tuple[Machine, ...]) -> Estimates:
+        """The estimates of a market's machines as columns; the same object for the same market."""
+        answers = self._of(workload, method)
+        if answers.machines is not machines:
+            answers.columns = Estimates.of(self.estimate_many(workload, machines, method))
+            answers.machines = machines
+        return answers.columns
+
+    def _of(self, workload: Workload, method: Method) -> _Answers:
+        answers = self._answers.setdefault((workload, method), _Answers())
+        self._answers.move_to_end((workload, method))
+        while len(self._answers) > self._workloads:
+            self._answers.popitem(last=False)
+        return answers
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What is remembered of one workload: every machine ever asked for, and the columns of the last market."""
+
+    by_machine: dict[Machine, Estimate | Infeasible] = field(default_factory=dict)
+    machines: tuple[Machine, ...] = ()
+    columns: Estimates = field(default_factory=lambda: Estimates.of([]))
+
+
+def current_ranking(market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime) -> Ranking:
+    """Every way to run the workload at the prices of this market."""
+    estimates = estimator.of_machines(request.workload, request.method, market.machines)
+    at = request.as_of or now
+    return rank(
+        request,
+        market.offers,
+        estimates,
+        _of_rigs(request, estimator),
+        now=at,
+        market=market.state,
+        notes=tuple(_differences(request, estimator)),
+    )
+
+
+def find_option(
+    market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime, option_id: str
+) -> Option | ExclusionExample | None:
+    """One way by its id, explained; with rank 0 where this ranking leaves it out, an example where it cannot run."""
+    estimates = estimator.of_machines(request.workload, request.method, market.machines)
+    at = request.as_of or now
+    return find(option_id, request, market.offers, estimates, _of_rigs(request, estimator), now=at)
+
+
+def _of_rigs(request: RankingRequest, estimator: RememberingEstimator) -> Estimates:
+    machines = [rig.machine for rig in request.rigs]
+    return Estimates.of(estimator.estimate_many(request.workload, machines, request.method))
+
+
+def _differences(request: RankingRequest, estimator: RememberingEstimator) -> Iterator[str]:
+    """Why the two methods disagree on a rig, where both have hours for it."""
+    if request.workload.model is None or request.workload.reference is None:
+        return
+    for rig in request.rigs:
+        model = estimator.estimate(request.workload, rig.machine, "model")
+        ratio = estimator.estimate(request.workload, rig.machine, "ratio")
+        if isinstance(model, Estimate) and isinstance(ratio, Estimate):
+            yield f"{rig_title(rig)}: {explain_difference(model, ratio)}"
