@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from providers.base import Offer, PurchaseOption, Source
 from service.catalogue import Catalogue, UnknownGpu
@@ -89,6 +89,10 @@ class Observation:
             self.term_months,
         )
 
+    @property
+    def last_price(self) -> LastPrice:
+        return LastPrice(self.price_per_hour, self.currency)
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -132,6 +136,7 @@ class CollectedRun:
     observations: tuple[Observation, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     repeated: int = 0
+    unjudged: frozenset[str] = frozenset()  # GPUs whose prices were accepted without any to compare with
     set_aside: str | None = None  # why nothing of it is stored
     error_kind: ErrorKind | None = None
     error: str | None = None  # one sentence, for people
@@ -232,7 +237,8 @@ class _Origin(NamedTuple):
 
 def readable(offer: Offer) -> Offer:
     """The offer with its texts on one line: control characters say nothing and break stores."""
-    texts = {name: _on_one_line(getattr(offer, name)) for name in _TEXTS}
+    texts: dict[str, Any] = {name: _on_one_line(getattr(offer, name)) for name in _TEXTS}
+    texts |= {name: texts[name] or None for name in ("tier", "seller")}  # nothing more is said, or nothing
     changed = {name: text for name, text in texts.items() if text != getattr(offer, name)}
     return replace(offer, **changed) if changed else offer
 
@@ -394,7 +400,7 @@ def without_duplicates(candidates: Iterable[_Candidate], rejections: list[Reject
         first = best.setdefault(candidate.observation.key, candidate)
         if first is candidate:
             continue
-        if _last(first.observation) == _last(candidate.observation):
+        if first.observation.last_price == candidate.observation.last_price:
             repeated += 1
         else:
             rejections.append(Rejection(*_duplicate(first, candidate), candidate.offer))
@@ -434,7 +440,7 @@ def spot_judge(candidates: Iterable[_Candidate]) -> Callable[[_Candidate], Reaso
 
 def why_jumped(observation: Observation, previous: Previous) -> Reason | None:
     """A price that more than doubled or halved is believed when the run before saw it too: then it is news."""
-    last, now = previous.prices.get(observation.key), _last(observation)
+    last, now = previous.prices.get(observation.key), observation.last_price
     if last is None or not _differ(now, last, JUMP_FACTOR):
         return None
     before = previous.jumps.get(observation.key)
@@ -453,10 +459,6 @@ def _differ(one: LastPrice, other: LastPrice, factor: float) -> bool:
         return False
     ratio = one.price_per_hour / other.price_per_hour
     return ratio > Decimal(factor) or ratio * Decimal(factor) < 1
-
-
-def _last(observation: Observation) -> LastPrice:
-    return LastPrice(observation.price_per_hour, observation.currency)
 
 
 def _without(

@@ -1,0 +1,22 @@
+"""One run: fetch, parse, check, store. A job's edge: it commits here, and failures become recorded runs here.
+
+Reading order: run (one provider), first (an empty store), saved (a payload without network or store), client.
+"""
+
+from service.collect.client import make_client
+from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
+from service.collect.run import AlreadyCollecting, collect
+from service.collect.saved import as_json, body_of, check_payload
+
+__all__ = [
+    "AlreadyCollecting",
+    "FirstCollection",
+    "as_json",
+    "body_of",
+    "check_payload",
+    "collect",
+    "collect_bundled_if_needed",
+    "collect_first",
+    "make_client",
+    "sources_to_try",
+]

@@ -1,0 +1,242 @@
+"""One collection from one provider, from the request to the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import httpx
+import msgspec
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged, Provider, ProviderUnavailable
+from providers.bundled import Bundled, published
+from service import store
+from service.catalogue import Catalogue
+from service.checks import CollectedRun, ErrorKind, Observation, Previous, check, medians
+from service.collect.client import Traffic, traffic
+from service.rates import usd_per_unit
+
+Sessions = async_sessionmaker[AsyncSession]
+
+LONGEST_FETCH_S: Final = 600.0  # many small answers take their time; more than this is a server that drips
+MOST_CHARACTERS_KEPT: Final = 200_000  # of a payload whose shape is not known
+LOCK_CLASS: Final = 0x726F  # "ro": the first half of our advisory locks; the second is the collector
+
+ERROR_KINDS: Final[Mapping[type[Exception], ErrorKind]] = {
+    ProviderUnavailable: "provider_unavailable",
+    CredentialsRefused: "credentials_refused",
+    PayloadChanged: "payload_changed",
+}
+KINDS_OF_FAILURE: Final = tuple(ERROR_KINDS)
+
+log = structlog.get_logger()
+
+
+class AlreadyCollecting(Exception):
+    """Another process or task is collecting from this provider just now."""
+
+
+async def collect(
+    provider_class: type[Provider],
+    *,
+    client: httpx.AsyncClient,
+    secrets: Mapping[str, str],
+    sessions: Sessions | None,  # None: nothing is stored, and nothing is known but the bundled list
+    catalogue: Catalogue,
+    now: datetime,
+) -> CollectedRun:
+    """Collect from one provider and remember what came of it. Raises AlreadyCollecting."""
+    if sessions is None:
+        fetched = await _fetch(provider_class(secrets), client)
+        return await asyncio.to_thread(judge, provider_class, fetched, Memory(), catalogue, now)
+    async with sessions.begin() as session:
+        await _claim(session, provider_class.slug)
+        fetched = await _fetch(provider_class(secrets), client)
+        memory = await _remember(session, provider_class.slug)
+        run = await asyncio.to_thread(judge, provider_class, fetched, memory, catalogue, now)
+        before = await store.last_outcome(session, provider_class.slug)
+        stored = await store.save_run(session, run)
+    _report(run, stored.id, before)
+    return run
+
+
+async def _claim(session: AsyncSession, slug: str) -> None:
+    """Held until the transaction ends, however it ends: a process that is killed leaves no lock and nothing half."""
+    lock = text("SELECT pg_try_advisory_xact_lock(:class, hashtext(:collector))")
+    if not await session.scalar(lock, {"class": LOCK_CLASS, "collector": slug}):
+        raise AlreadyCollecting(f"{slug} is being collected just now")
+
+
+# Fetch ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What came of asking: answers, or a failure."""
+
+    answers: Sequence[Answer] = ()
+    bytes: int = 0
+    duration_s: float = 0.0
+    failure: Exception | None = None  # one of KINDS_OF_FAILURE
+
+
+async def _fetch(provider: Provider, client: httpx.AsyncClient) -> Fetched:
+    received = Traffic()
+    token = traffic.set(received)
+    started = time.perf_counter()
+    answers: Sequence[Answer] = ()
+    failure: Exception | None = None
+    try:
+        answers = await _answers(provider, client)
+    except KINDS_OF_FAILURE as error:
+        failure = error
+    finally:
+        traffic.reset(token)
+    return Fetched(answers=answers, bytes=received.bytes, duration_s=time.perf_counter() - started, failure=failure)
+
+
+async def _answers(provider: Provider, client: httpx.AsyncClient) -> Sequence[Answer]:
+    if variable := provider.missing(provider.secrets):
+        raise CredentialsRefused(f"{variable} is not set")
+    try:
+        async with asyncio.timeout(LONGEST_FETCH_S):
+            return await provider.fetch(client)
+    except TimeoutError as error:
+        raise ProviderUnavailable(f"the answers took longer than {LONGEST_FETCH_S:.0f} s") from error
+
+
+# Judge ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the store knows that a run is judged by."""
+
+    prices: Sequence[store.KnownPrice] = ()
+    previous: Previous = field(default_factory=Previous)
+
+
+async def _remember(session: AsyncSession, slug: str) -> Memory:
+    return Memory(prices=await store.known_prices(session), previous=await store.previous(session, slug))
+
+
+def judge(
+    provider_class: type[Provider], fetched: Fetched, memory: Memory, catalogue: Catalogue, now: datetime
+) -> CollectedRun:
+    """What came of a run: believed offers and rejections, or why there are none. Pure."""
+    empty = CollectedRun(
+        collector=provider_class.slug,
+        source=provider_class.source,
+        started_at=now,
+        duration_s=fetched.duration_s,
+        bytes_fetched=fetched.bytes,
+    )
+    if fetched.failure:
+        return _failed(empty, fetched.failure)
+    try:
+        offers = list(provider_class(now=now).parse(fetched.answers))
+    except PayloadChanged as error:
+        return _failed(empty, error, payload=_kept(fetched.answers))
+    return _checked(empty, provider_class, offers, memory, catalogue)
+
+
+def _failed(run: CollectedRun, failure: Exception, payload: str | None = None) -> CollectedRun:
+    return replace(run, error_kind=ERROR_KINDS[type(failure)], error=str(failure) or None, payload=payload)
+
+
+def _kept(answers: Sequence[Answer]) -> str:
+    """The answers as JSON, for the person who looks at what changed."""
+    plain = [{"call": a.call, "parameters": dict(a.parameters), "body": a.body} for a in answers]
+    return msgspec.json.Encoder(decimal_format="number").encode(plain).decode()[:MOST_CHARACTERS_KEPT]
+
+
+def _checked(
+    run: CollectedRun,
+    provider_class: type[Provider],
+    offers: Sequence[Offer],
+    memory: Memory,
+    catalogue: Catalogue,
+) -> CollectedRun:
+    known = medians([*prior(catalogue, run.started_at), *_in_dollars(memory.prices, run.started_at)])
+    checked = check(
+        offers,
+        collector=run.collector,
+        source=run.source,
+        pricing_page=provider_class.pricing_page,
+        catalogue=catalogue,
+        known=known,
+        previous=memory.previous,
+        now=run.started_at,
+        marketplace=provider_class.marketplace,
+    )
+    return replace(
+        run,
+        offers=len(offers),
+        observations=checked.observations,
+        rejections=checked.rejections,
+        repeated=checked.repeated,
+        set_aside=checked.set_aside,
+        unjudged=checked.unjudged,
+    )
+
+
+def prior(catalogue: Catalogue, at: datetime) -> Iterator[tuple[str, float]]:
+    """GPU and USD per GPU-hour of the list that ships: what prices are judged by before any is stored."""
+    for seen in shipped(catalogue, at):
+        yield seen.gpu, float(seen.price_per_hour * usd_per_unit(seen.currency, at)) / seen.gpu_count
+
+
+def shipped(catalogue: Catalogue, at: datetime) -> tuple[Observation, ...]:
+    """The list that ships, as the checks see it before anything is known."""
+    checked = check(
+        Bundled().parse(published()),
+        collector=Bundled.slug,
+        source=Bundled.source,
+        pricing_page=Bundled.pricing_page,
+        catalogue=catalogue,
+        known={},
+        previous=Previous(),
+        now=at,
+    )
+    return checked.observations
+
+
+def _in_dollars(prices: Iterable[store.KnownPrice], at: datetime) -> Iterator[tuple[str, float]]:
+    for price in prices:
+        yield price.gpu, float(price.price_per_gpu_hour * usd_per_unit(price.currency, at))
+
+
+# Report --------------------------------------------------------------------------------------------------------------
+
+
+def _report(run: CollectedRun, run_id: object, before: store.Outcome | None) -> None:
+    """One line per run; at warning when its outcome is another than that of the run before."""
+    outcome = outcome_of(run)
+    line = log.bind(provider=run.collector, run=run_id)
+    say = line.info if outcome == (before or "ok") else line.warning
+    say(
+        "collected",
+        outcome=run.error_kind or outcome,
+        why=run.error or run.set_aside,
+        offers=run.offers,
+        believed=len(run.observations),
+        rejected=dict(Counter(rejection.reason for rejection in run.rejections)),
+        repeated=run.repeated,
+        unjudged=sorted(run.unjudged),
+        bytes=run.bytes_fetched,
+        seconds=round(run.duration_s, 3),
+    )
+
+
+def outcome_of(run: CollectedRun) -> store.Outcome:
+    if run.error_kind:
+        return "failed"
+    return "set_aside" if run.set_aside else "ok"
