@@ -57,6 +57,10 @@ class Availability(msgspec.Struct):
     servers: dict[str, Stock]
 
 
+class Entries(msgspec.Struct):
+    servers: dict[str, object]
+
+
 S = TypeVar("S", Servers, Availability)
 
 
@@ -87,16 +91,17 @@ class Scaleway(Provider):
 
 
 async def pages(client: httpx.AsyncClient, zone: str, call: str) -> list[Answer]:
-    """Every page of one list of one zone; the number of entries stands in a header."""
+    """Every page of one list of one zone; how many entries there are stands in a header."""
     url = f"{API}/{zone}/products/servers" + ("/availability" if call == "availability" else "")
     answers: list[Answer] = []
     seen, total = 0, 1
     while seen < total:
-        page = len(answers) + 1
-        response = await get(client, url, params={"page": str(page), "per_page": str(PER_PAGE)})
-        total = int(response.headers.get("X-Total-Count", 0))
-        answers.append(Answer(call, decode_json(response.content), {"zone": zone, "page": str(page)}))
-        seen += PER_PAGE
+        page = str(len(answers) + 1)
+        response = await get(client, url, params={"page": page, "per_page": str(PER_PAGE)})
+        answers.append(Answer(call, decode_json(response.content), {"zone": zone, "page": page}))
+        entries = len(narrow(answers[-1].body, Entries).servers)
+        seen += entries
+        total = int(response.headers.get("X-Total-Count", "0")) if entries else 0
     return answers
 
 

@@ -1,0 +1,245 @@
+"""A recording: what a provider answered once, cut down to what shows how it is read, without a secret in it.
+
+`record` makes one from live answers; tests play it. Each answer keeps the address it was asked from, so that a test
+server can give it again; an answer without one is only ever handed over as a saved answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from msgspec import inspect
+
+from providers.base import Answer, Offer, PayloadChanged, Provider, decode_json
+
+T = TypeVar("T")
+
+REDACTED = "REDACTED"
+MOST_ENTRIES = 12  # of one list in a recording
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    answer: Answer
+    url: str | None = None  # None: not fetched, but a shape that saved answers may have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    source: str  # where the answers come from, in a sentence with its address
+    recorded: datetime
+    answers: Sequence[Recorded]
+
+
+async def record(provider: Provider, client: httpx.AsyncClient, now: datetime) -> Recording:
+    """The provider's answers of this moment, cut down. Raises what `fetch` raises."""
+    exchanges: list[tuple[str, bytes]] = []
+
+    async def remember(response: httpx.Response) -> None:
+        exchanges.append((str(response.request.url), await response.aread()))
+
+    client.event_hooks["response"].append(remember)
+    try:
+        answers = await provider.fetch(client)
+    finally:
+        client.event_hooks["response"].remove(remember)
+    recorded = [Recorded(answer, address_of(answer, exchanges)) for answer in answers]
+    hosts = sorted({httpx.URL(each.url).host for each in recorded if each.url})
+    recording = Recording(source=f"Recorded live from {', '.join(hosts)}.", recorded=now, answers=recorded)
+    return cut_down(provider, redacted(recording, provider.secrets))
+
+
+def address_of(answer: Answer, exchanges: Sequence[tuple[str, bytes]]) -> str | None:
+    """Where an answer was asked from: the first exchange with this very body."""
+    return next((url for url, content in exchanges if is_body(answer.body, content)), None)
+
+
+def is_body(body: Any, content: bytes) -> bool:
+    if isinstance(body, str):
+        return body.encode() == content
+    try:
+        return bool(decode_json(content) == body)
+    except PayloadChanged:
+        return False
+
+
+def redacted(recording: Recording, secrets: Mapping[str, str]) -> Recording:
+    """The recording with every value of a secret replaced, wherever the provider repeats one."""
+    values = [value for value in secrets.values() if value]
+
+    def clean(part: Any) -> Any:
+        if isinstance(part, str):
+            for value in values:
+                part = part.replace(value, REDACTED)
+            return part
+        if isinstance(part, Mapping):
+            return {clean(name): clean(value) for name, value in part.items()}
+        return [clean(entry) for entry in part] if isinstance(part, list) else part
+
+    answers = [
+        Recorded(
+            Answer(each.answer.call, clean(each.answer.body), clean(each.answer.parameters)),
+            clean(each.url) if each.url else None,
+        )
+        for each in recording.answers
+    ]
+    return replace(recording, answers=answers)
+
+
+# Cutting down --------------------------------------------------------------------------------------------------------
+
+OffersWith = Callable[[Any], list[Offer]]  # what is offered with this in the place of a part
+
+
+def cut_down(provider: Provider, recording: Recording, most: int = MOST_ENTRIES) -> Recording:
+    """The recording with its long lists shortened to what makes offers, and two entries beside that make none."""
+    answers = list(recording.answers)
+    for position, recorded in enumerate(answers):
+        others = [each.answer for each in answers if each.answer.call != recorded.answer.call]
+        offers_with = partial(offers_beside, provider, others, recorded.answer)
+        shape = provider.calls[recorded.answer.call]
+        body = shortened(inspect.type_info(shape), recorded.answer.body, offers_with, most)
+        answers[position] = replace(recorded, answer=replace(recorded.answer, body=body))
+    return replace(recording, answers=answers)
+
+
+def offers_beside(provider: Provider, others: Sequence[Answer], answer: Answer, body: Any) -> list[Offer]:
+    try:
+        return list(provider.parse([replace(answer, body=body), *others]))
+    except PayloadChanged:
+        return []
+
+
+def shortened(shape: inspect.Type, part: Any, offers_with: OffersWith, most: int) -> Any:
+    """A part of an answer with every list in it, and every object that is a list by name, cut down."""
+    shape = shape_of(shape, part)
+    if isinstance(part, str):
+        head, *lines = part.splitlines(keepends=True)
+        part = head + "".join(kept(lines, lambda some: offers_with(head + "".join(some)), most)) if lines else part
+    elif isinstance(part, list):
+        part = kept(part, offers_with, most)
+    elif isinstance(shape, inspect.DictType):
+        part = dict(kept(list(part.items()), lambda some: offers_with(dict(some)), most))
+    for place, inner in places(shape, part):
+        part = put(part, place, shortened(inner, part[place], partial(offers_inside, offers_with, part, place), most))
+    return part
+
+
+def offers_inside(offers_with: OffersWith, part: Any, place: int | str, new: Any) -> list[Offer]:
+    return offers_with(put(part, place, new))
+
+
+def kept(entries: list[T], offers_with: Callable[[list[T]], list[Offer]], most: int) -> list[T]:
+    if len(entries) <= most:
+        return entries
+    without = offers_with([])
+    telling = set(islice(changing(entries, offers_with, without), most - 2))
+    silent = [position for position in range(len(entries)) if position not in telling][:2]
+    return [entries[position] for position in sorted({*telling, *silent})]
+
+
+def changing(
+    entries: list[T], offers_with: Callable[[list[T]], list[Offer]], without: list[Offer], start: int = 0
+) -> Iterator[int]:
+    """The positions of entries that change what is offered, found by halving since most do not."""
+    if not entries or offers_with(entries) == without:
+        return
+    if len(entries) == 1:
+        yield start
+        return
+    half = len(entries) // 2
+    yield from changing(entries[:half], offers_with, without, start)
+    yield from changing(entries[half:], offers_with, without, start + half)
+
+
+# Answers and their shapes --------------------------------------------------------------------------------------------
+
+
+def shape_of(shape: inspect.Type, part: Any) -> inspect.Type:
+    """The shape that a part has where several are allowed, without remarks."""
+    if isinstance(shape, inspect.Metadata):
+        return shape_of(shape.type, part)
+    if isinstance(shape, inspect.UnionType):
+        wanted: tuple[type[inspect.Type], ...] = (
+            (inspect.StructType, inspect.DictType) if isinstance(part, dict) else (inspect.ListType,)
+        )
+        return next((shape_of(one, part) for one in shape.types if isinstance(one, wanted)), shape)
+    return shape
+
+
+def places(shape: inspect.Type, part: Any) -> list[tuple[int | str, inspect.Type]]:
+    """Where a part has parts of its own that the provider reads, and their shapes."""
+    shape = shape_of(shape, part)
+    if isinstance(shape, inspect.ListType) and isinstance(part, list):
+        return [(position, shape.item_type) for position in range(len(part))]
+    if isinstance(shape, inspect.DictType) and isinstance(part, dict):
+        return [(name, shape.value_type) for name in part]
+    if isinstance(shape, inspect.StructType) and isinstance(part, dict):
+        return [(field.encode_name, field.type) for field in shape.fields if field.encode_name in part]
+    return []
+
+
+def put(part: Any, place: int | str, new: Any) -> Any:
+    """The part with something else in one place."""
+    if isinstance(part, list):
+        return [new if position == place else entry for position, entry in enumerate(part)]
+    return {name: new if name == place else entry for name, entry in part.items()}
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def to_text(recording: Recording) -> str:
+    """The recording as a file: JSON with every number exactly as it was."""
+    answers = [
+        {"call": each.answer.call, **({"url": each.url} if each.url else {}), **rest_of(each.answer)}
+        for each in recording.answers
+    ]
+    whole = {"source": recording.source, "recorded": recording.recorded.isoformat(), "answers": answers}
+    return in_lines(whole)
+
+
+def rest_of(answer: Answer) -> dict[str, Any]:
+    parameters = {"parameters": dict(answer.parameters)} if answer.parameters else {}
+    return {**parameters, "body": answer.body}
+
+
+def from_text(text: str) -> Recording:
+    whole = decode_json(text.encode())
+    return Recording(
+        source=whole["source"],
+        recorded=datetime.fromisoformat(whole["recorded"]),
+        answers=[
+            Recorded(Answer(one["call"], one["body"], one.get("parameters", {})), one.get("url"))
+            for one in whole["answers"]
+        ],
+    )
+
+
+def offers_to_text(offers: Iterable[Offer]) -> str:
+    """Offers as a file, one a line, without what is not said."""
+    lines = [ENCODER.encode(said_by(offer)).decode() for offer in offers]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def said_by(offer: Offer) -> dict[str, Any]:
+    said = {field.name: getattr(offer, field.name) for field in fields(Offer)}
+    return {
+        field.name: said[field.name]
+        for field in fields(Offer)
+        if said[field.name] != field.default or field.name == "pricing"
+    }
+
+
+def in_lines(whole: Any) -> str:
+    return msgspec.json.format(ENCODER.encode(whole), indent=1).decode() + "\n"
+
+
+ENCODER = msgspec.json.Encoder(decimal_format="number")
