@@ -15,9 +15,11 @@ from types import MappingProxyType
 
 from service.catalogue.files import (
     CatalogueError,
+    DatedRate,
     Electricity,
     GpuSheet,
     read_electricity,
+    read_exchange_rates,
     read_gpus,
     read_workloads,
 )
@@ -26,7 +28,16 @@ from service.estimation.hardware import Gpu
 from service.estimation.throughput import Efficiencies, read_efficiencies
 from service.estimation.workload import Workload
 
-__all__ = ["Catalogue", "CatalogueError", "Electricity", "GpuSheet", "UnknownCountry", "UnknownGpu", "load"]
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "DatedRate",
+    "Electricity",
+    "GpuSheet",
+    "UnknownCountry",
+    "UnknownGpu",
+    "load",
+]
 
 HERE = Path(__file__).parent
 
@@ -50,6 +61,7 @@ class Catalogue:
     names: Names
     workloads: Mapping[str, Workload]  # by slug
     electricity: Mapping[str, Electricity]  # by country code
+    exchange_rates: Mapping[str, tuple[DatedRate, ...]]  # by currency, oldest first
 
     def gpu(self, name: str) -> Gpu:
         """The GPU that a person means; of several that share a bare name, the usual one. Raises UnknownGpu."""
@@ -67,7 +79,7 @@ class Catalogue:
 
     def _nearest_countries(self, code: str) -> tuple[str, ...]:
         known = {
-            name.casefold(): entry.code for entry in self.electricity.values() for name in (entry.code, entry.country)
+            name.casefold(): entry.code for entry in self.electricity.values() for name in (entry.code, entry.name)
         }
         return tuple(dict.fromkeys(known[name] for name in get_close_matches(code, known)))
 
@@ -86,12 +98,14 @@ def load() -> Catalogue:
         names = names_of({sheet.gpu: sheet.aliases for sheet in sheets.values()}, shared)
     except ValueError as error:
         raise CatalogueError(f"gpus.toml: {error}") from error
+    rates = read_exchange_rates(text_of("exchange_rates.csv"))
     return Catalogue(
         gpus=MappingProxyType(gpus),
         sheets=MappingProxyType(sheets),
         names=MappingProxyType(names),
         workloads=MappingProxyType(read_workloads(text_of("workloads.toml"), gpus)),
-        electricity=MappingProxyType(read_electricity(text_of("electricity.csv"))),
+        electricity=MappingProxyType(read_electricity(text_of("electricity.csv"), rates)),
+        exchange_rates=MappingProxyType(rates),
     )
 
 

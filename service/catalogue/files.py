@@ -1,12 +1,15 @@
-"""How the files of the catalogue are read: every entry typed, sourced, dated and positive, or refused by file and entry."""
+"""How the files of the catalogue are read: every entry typed, sourced and dated, or refused by file and entry."""
 
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -18,6 +21,7 @@ from service.estimation.workload import Model, Optimizer, Precision, Reference, 
 T = TypeVar("T")
 
 Positive = Annotated[float, Meta(gt=0)]
+Year = Annotated[int, Meta(ge=2010, le=2030)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(gt=0)]
 Words = Annotated[str, Meta(min_length=1)]
@@ -51,7 +55,7 @@ class GpuSheet:
 class GpuEntry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     vendor: Words
     architecture: Words
-    year: Annotated[int, Meta(ge=2010, le=2030)]
+    year: Year
     memory_gb: Positive
     memory_type: Words
     bandwidth_gb_s: Positive
@@ -169,38 +173,98 @@ def _reference(slug: str, entry: ReferenceEntry, gpus: Mapping[str, Gpu]) -> Ref
     return Reference(gpu=gpus[entry.gpu], gpu_count=entry.gpu_count, hours=entry.hours, source=entry.source)
 
 
+# Currencies ----------------------------------------------------------------------------------------------------------
+
+
+class RateRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One reference rate as the European Central Bank publishes them: against the euro."""
+
+    date: date
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    units_per_eur: Decimal
+    source_url: Url
+
+
+@dataclass(frozen=True, slots=True)
+class DatedRate:
+    date: date
+    usd_per_unit: Decimal
+
+
+def read_exchange_rates(text: str) -> dict[str, tuple[DatedRate, ...]]:
+    """US dollars per unit by currency, oldest first."""
+    days: dict[date, dict[str, Decimal]] = defaultdict(lambda: {"EUR": Decimal(1)})
+    for row in csv.DictReader(text.splitlines()):
+        rate = typed("exchange_rates.csv", f"{row['date']} {row['currency']}", row, RateRow, strict=False)
+        if rate.units_per_eur <= 0 or rate.currency in days[rate.date]:
+            raise CatalogueError(f"exchange_rates.csv: {rate.date} {rate.currency}: not positive, or stands twice")
+        days[rate.date][rate.currency] = rate.units_per_eur
+    found: dict[str, list[DatedRate]] = defaultdict(list)
+    for day, units in sorted(days.items()):
+        if "USD" not in units:
+            raise CatalogueError(f"exchange_rates.csv: {day}: has no rate of the dollar")
+        for currency, per_eur in units.items():
+            found[currency].append(DatedRate(day, units["USD"] / per_eur))
+    return {currency: tuple(rates) for currency, rates in found.items()}
+
+
 # Electricity ---------------------------------------------------------------------------------------------------------
 
 
-class Electricity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Electricity:
     """What a household pays for a kWh, taxes included, and what the grid emits for it."""
 
-    code: Words  # ISO 3166-1 alpha-2, or a state as US-CA
-    country: Words
-    usd_per_kwh: Positive
-    period: Words  # of the price: 2025-S2, 2026-06, 2023-2026
+    code: str  # ISO 3166-1 alpha-2, or a state such as US-CA
+    name: str
+    usd_per_kwh: float  # at the newest exchange rate
+    price_per_kwh: float
+    currency: str
+    period: str  # of the price: 2025-S2, 2026-06, 2023-2026
     official: bool  # by a statistics office or regulator; else averages gathered by others
-    source: Words
-    source_url: Url
-    carbon_g_per_kwh: NotNegative | None
-    carbon_year: Count | None
-    carbon_source: str | None
-    carbon_source_url: Url | None
+    source: str
+    source_url: str
+    read_at_url: str | None  # where it was read, if not at its source
+    carbon_g_per_kwh: float | None
+    carbon_year: int | None
+    carbon_source_url: str | None
 
     @property
     def year(self) -> int:
-        """The year in which the price was last true."""
-        return int(self.period[-4:]) if self.period[:4].isdigit() and len(self.period) == 9 else int(self.period[:4])
+        """The last year that the price is of."""
+        return max(int(year) for year in YEAR.findall(self.period))
 
 
-def read_electricity(text: str) -> dict[str, Electricity]:
-    """Prices and carbon by country code."""
+YEAR = re.compile(r"\b20\d\d\b")
+
+
+class ElectricityRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    code: Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z]{2})?$")]
+    name: Words
+    price_per_kwh: Positive
+    currency: Words
+    period: Annotated[str, Meta(pattern=r"^20\d\d(-20\d\d|-S[12]|-Q[1-4]|-[01]\d)?$")]
+    official: bool
+    source: Words
+    source_url: Url
+    read_at_url: Url | None
+    carbon_g_per_kwh: Positive | None
+    carbon_year: Year | None
+    carbon_source_url: Url | None
+
+
+def read_electricity(text: str, rates: Mapping[str, Sequence[DatedRate]]) -> dict[str, Electricity]:
+    """Prices and carbon by country code, in the order of the file."""
     found: dict[str, Electricity] = {}
     for row in csv.DictReader(text.splitlines()):
-        entry = typed("electricity.csv", row["code"], {k: v or None for k, v in row.items()}, Electricity, strict=False)
-        if entry.code in found:
-            raise CatalogueError(f"electricity.csv: {entry.code}: stands twice")
-        found[entry.code] = entry
+        filled = {name: value or None for name, value in row.items()}
+        entry = typed("electricity.csv", row["code"], filled, ElectricityRow, strict=False)
+        if entry.code in found or entry.currency not in rates:
+            raise CatalogueError(
+                f"electricity.csv: {entry.code}: stands twice, or {entry.currency} has no exchange rate"
+            )
+        usd = entry.price_per_kwh * float(rates[entry.currency][-1].usd_per_unit)
+        found[entry.code] = Electricity(usd_per_kwh=usd, **msgspec.structs.asdict(entry))
     return found
 
 

@@ -1,6 +1,6 @@
 """Which GPU a price list or a person means by a name, however it is written. Pure.
 
-A name is taken apart into words, form factor and memory; the words say which GPUs may be meant, the rest tells them apart.
+A name is taken apart: its words say which GPUs may be meant, form factor and memory tell them apart.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Names = Mapping[str, Sequence[Candidate]]  # words -> the GPUs that go by them, 
 
 
 def resolve(names: Names, spelling: str, memory_gb: float | None = None) -> Gpu:
-    """The GPU that is meant. Raises UnknownGpu for unknown words, a slice, and a form or memory that the GPU never had."""
+    """The GPU that is meant. Raises UnknownGpu: unknown words, a slice, a form or memory that it never had."""
     if SLICE.search(folded(spelling)):
         raise UnknownGpu(spelling, nearest(names, spelling), "is a slice of a GPU, not a whole one")
     for said in readings(spelling):
@@ -72,7 +72,7 @@ def chosen(candidates: Sequence[Candidate], said: Spelling, spelling: str, memor
 
 
 def is_memory_of(gpu: Gpu, memory_gb: float | None) -> bool:
-    """Lists write what a driver reports (45 of 48 GB, 262 of 288), decimal GB (86 for 80) or another sheet (192 for 180)."""
+    """Lists write what a driver reports (45 of 48, 262 of 288), decimal GB (86 for 80), another sheet (192 for 180)."""
     return memory_gb is None or 0.90 <= memory_gb / gpu.memory_gb <= 1.08
 
 
@@ -90,7 +90,8 @@ FORM = re.compile(r"sxm ?\d?(?!\d)|pci ?e|nvl(?!ink|\d)|oam")
 FORMS = {"nvl": "nvl", "sxm": "sxm", "pci": "pcie", "oam": "oam"}  # by its first letters, the most telling first
 MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?g(?:i?b)?\b")
 NOISE = re.compile(
-    r"\b(?:hbm\d\w*|gddr\d\w*|nvlink|nvl\d+|bare ?metal|hgx|ac|gpus?|graphics|card|tensor|core|generation|edition|\d+x|x\d+)\b"
+    r"\b(?:hbm\d\w*|gddr\d\w*|nvlink|nvl\d+|bare ?metal|hgx|ac|gpus?|graphics|card|tensor|core|generation|edition"
+    r"|\d+x|x\d+)\b"
 )
 PUNCTUATION = re.compile(r"[^a-z0-9.]+|(?<!\d)\.|\.(?!\d)")
 VENDOR = re.compile(r"^(?:nvidia|amd|intel|habana|geforce|tesla|quadro|instinct|radeon)+(?=.)")
@@ -144,6 +145,6 @@ def candidate(gpu: Gpu, said: Sequence[Spelling]) -> Candidate:
     own_form = next(readings(gpu.form_factor)).form
     return Candidate(
         gpu=gpu,
-        forms=frozenset({reading.form for reading in said if reading.form} or {own_form}),
+        forms=frozenset(reading.form for reading in said if reading.form) or frozenset({own_form}),
         written_gb=frozenset(reading.memory_gb for reading in said),
     )
