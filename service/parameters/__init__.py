@@ -1,0 +1,31 @@
+"""What users write, in a query, a body or a command, becomes a request; or an error for every field at fault.
+
+Reading order: vocabulary (what may be said), questions (whole requests), workloads, machines, reader (one field).
+"""
+
+from service.parameters.questions import (
+    EstimatesRequest,
+    encode_cursor,
+    estimates_request,
+    ranking_request,
+    ranking_request_from_body,
+    workload_from_body,
+)
+from service.parameters.reader import FieldError, InvalidParameters
+from service.parameters.vocabulary import DEFAULT_COUNTRY, DEFAULT_RIG, PARAMETERS, Parameter, Vocabulary
+
+__all__ = [
+    "DEFAULT_COUNTRY",
+    "DEFAULT_RIG",
+    "PARAMETERS",
+    "EstimatesRequest",
+    "FieldError",
+    "InvalidParameters",
+    "Parameter",
+    "Vocabulary",
+    "encode_cursor",
+    "estimates_request",
+    "ranking_request",
+    "ranking_request_from_body",
+    "workload_from_body",
+]

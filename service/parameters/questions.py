@@ -1,0 +1,181 @@
+"""Whole questions, from a query, a command line or a body."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from typing import Any, TypeVar, get_args
+
+from service.estimation.answer import Method
+from service.estimation.hardware import Machine
+from service.estimation.workload import Workload
+from service.parameters.machines import MOST_GPUS, described_machine, gpu_of, rigs_of
+from service.parameters.reader import FieldError, InvalidParameters, Reader, nearest, shown
+from service.parameters.vocabulary import PARAMETERS, Vocabulary
+from service.parameters.workloads import described_workload, plan_of, workload_of
+from service.ranking.request import Per, Pricing, RankingRequest, Sort
+
+T = TypeVar("T")
+MOST_MACHINES = 1000  # in one request for estimates
+
+
+def ranking_request(parameters: Mapping[str, Sequence[str]], vocabulary: Vocabulary, now: datetime) -> RankingRequest:
+    """A request from a query string or command line: every value is text, unknown names are ignored.
+
+    Raises InvalidParameters.
+    """
+    given: dict[str, Any] = {}
+    repeating = {parameter.name for parameter in PARAMETERS if parameter.repeats}
+    for name, values in parameters.items():
+        filled = [value.strip() for value in values if value.strip()]  # an empty parameter counts as absent
+        if filled:
+            given[name] = filled if name in repeating else filled[-1]
+    return _read(given, lambda reader: _ranking_request(reader, vocabulary, now), from_text=True)
+
+
+def ranking_request_from_body(body: object, vocabulary: Vocabulary, now: datetime) -> RankingRequest:
+    """A request from a JSON body, which may also describe workloads and rigs that are in no catalogue.
+
+    Raises InvalidParameters.
+    """
+    return _read(body, lambda reader: _ranking_request(reader, vocabulary, now))
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatesRequest:
+    """Which hours are asked for: one workload (with the plan pinned for it) and one machine each, in order."""
+
+    questions: tuple[tuple[Workload, Machine], ...]
+    method: Method
+
+
+def estimates_request(body: object, vocabulary: Vocabulary) -> EstimatesRequest:
+    """The body of `/api/v1/estimates`. Raises InvalidParameters."""
+    return _read(body, lambda reader: _estimates_request(reader, vocabulary))
+
+
+def workload_from_body(body: object, vocabulary: Vocabulary) -> Workload:
+    """A workload object of its own, as `POST /api/v1/workloads` takes it. Raises InvalidParameters."""
+    return _read(body, lambda reader: described_workload(reader, vocabulary))
+
+
+def encode_cursor(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"o{offset}".encode()).decode().rstrip("=")
+
+
+def _read(body: object, build: Callable[[Reader], T], *, from_text: bool = False) -> T:
+    if not isinstance(body, dict):
+        raise InvalidParameters([FieldError("body", "must be a JSON object")])
+    reader = Reader(body, from_text=from_text)
+    result = build(reader)
+    if reader.errors:
+        raise InvalidParameters(reader.errors)
+    return result
+
+
+# The ranking ---------------------------------------------------------------------------------------------------------
+
+
+def _ranking_request(reader: Reader, vocabulary: Vocabulary, now: datetime) -> RankingRequest:
+    pricing = [reader.checked_choice("pricing", value, get_args(Pricing)) for value in reader.texts("pricing")]
+    min_gpus = reader.whole("min_gpus", most=MOST_GPUS) or 1
+    max_gpus = reader.whole("max_gpus", most=MOST_GPUS) or 64
+    if min_gpus > max_gpus:
+        reader.wrong("min_gpus", f"must not be over max_gpus ({max_gpus})")
+    request = RankingRequest(
+        workload=workload_of(reader, vocabulary),
+        method=reader.choice("method", get_args(Method)) or "model",
+        rigs=rigs_of(reader, vocabulary),
+        gpus=frozenset(gpu.name for text in reader.texts("gpu") if (gpu := gpu_of(reader, "gpu", text, vocabulary))),
+        providers=_known(reader, "provider", vocabulary.providers),
+        regions=_known(reader, "region", vocabulary.regions),
+        cloud_countries=_known_countries(reader, vocabulary),
+        min_gpus=min_gpus,
+        max_gpus=max_gpus,
+        deadline_days=reader.number("deadline_days", above=0, most=36_500),
+        budget_usd=reader.number("budget_usd", above=0, most=1e12),
+        usd_per_day=reader.number("usd_per_day", most=1e9) or 0.0,
+        sort=reader.choice("sort", get_args(Sort)) or "cost",
+        per=reader.choice("per", get_args(Per)) or "machine",
+        as_of=_as_of(reader, now),
+        max_age_hours=reader.number("max_age_hours", above=0, most=1e6),
+        explain=reader.flag("explain") or False,
+        limit=reader.whole("limit", most=1000) or 50,
+        offset=_offset(reader),
+    )
+    return replace(request, pricing=frozenset(pricing)) if pricing else request
+
+
+def _known(reader: Reader, name: str, known: Collection[str]) -> frozenset[str]:
+    for value in reader.texts(name):
+        if value not in known:
+            reader.wrong(
+                name, f"{shown(value)} is not known{nearest(value, known) or '; nothing is offered there now'}"
+            )
+    return frozenset(reader.texts(name))
+
+
+def _known_countries(reader: Reader, vocabulary: Vocabulary) -> frozenset[str]:
+    codes = [code.upper() for code in reader.texts("cloud_country")]
+    known = {*vocabulary.catalogue.electricity, *vocabulary.cloud_countries}
+    for code in codes:
+        if not re.fullmatch(r"[A-Z]{2}", code) or code not in known:
+            reader.wrong("cloud_country", f"must be two letters of a known country, such as ES, not {shown(code)}")
+    return frozenset(codes)
+
+
+def _as_of(reader: Reader, now: datetime) -> datetime | None:
+    text = reader.text("as_of")
+    if text is None or text == "now":
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            day = date.fromisoformat(text)
+            at = now if day == now.date() else datetime.combine(day, time(23, 59, 59), tzinfo=UTC)
+        else:
+            at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        reader.wrong("as_of", "must be a date (2026-11-24) or an RFC 3339 time with its zone (2026-11-24T08:00:00Z)")
+        return None
+    if at > now:
+        reader.wrong("as_of", f"must not be in the future (now is {now:%Y-%m-%dT%H:%M:%SZ})")
+        return None
+    return at.astimezone(UTC)
+
+
+def _offset(reader: Reader) -> int:
+    cursor = reader.text("cursor")
+    if cursor is None:
+        return 0
+    try:
+        decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        decoded = ""
+    if not re.fullmatch(r"o\d{1,9}", decoded):
+        reader.wrong("cursor", "must be the next_cursor of the page before")
+        return 0
+    return int(decoded[1:])
+
+
+# Estimates -----------------------------------------------------------------------------------------------------------
+
+
+def _estimates_request(reader: Reader, vocabulary: Vocabulary) -> EstimatesRequest:
+    reader.missing("workload", "must be a slug of /api/v1/workloads or an object")
+    workload = workload_of(reader, vocabulary)
+    machines = reader.objects("machines", most=MOST_MACHINES)
+    if not machines and not any(error.field == "machines" for error in reader.errors):
+        reader.wrong("machines", 'must list at least one machine, such as {"gpu": "RTX 4070", "gpu_count": 1}')
+    questions = []
+    for nested in machines or []:
+        machine = described_machine(nested, vocabulary)
+        plan = plan_of(nested.object("plan")) if nested.has("plan") else workload.plan
+        if machine is not None:
+            questions.append((replace(workload, plan=plan), machine))
+    return EstimatesRequest(tuple(questions), reader.choice("method", get_args(Method)) or "model")

@@ -1,0 +1,71 @@
+"""What a request may say: the parameters of a ranking, and the values that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from service.catalogue import Catalogue
+from service.estimation.answer import Method
+from service.estimation.workload import Workload
+from service.ranking.request import Per, Pricing, Sort
+
+DEFAULT_WORKLOAD = "nanochat-d32"
+DEFAULT_RIG = "RTX 4070"
+DEFAULT_COUNTRY = "US"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The values that a request may name."""
+
+    catalogue: Catalogue
+    saved_workloads: Mapping[str, Workload] = field(default_factory=dict)
+    providers: Collection[str] = ()  # slugs that are known or sell something now
+    regions: Collection[str] = ()  # regions in which something is sold now
+    cloud_countries: Collection[str] = ()
+
+    def workload(self, slug: str) -> Workload | None:
+        return self.catalogue.workloads.get(slug) or self.saved_workloads.get(slug)
+
+    def workload_slugs(self) -> list[str]:
+        return [*self.catalogue.workloads, *self.saved_workloads]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the ranking, for documentation, forms and the command line."""
+
+    name: str
+    meaning: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    repeats: bool = False
+    type: Literal["text", "number", "whole", "flag"] = "text"
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("workload", "what to train: a slug of /api/v1/workloads", DEFAULT_WORKLOAD),
+    Parameter("method", "physics model, or the published ratio of one measured run", "model", get_args(Method)),
+    Parameter("rig", "a machine you own: RTX 4070, 2x RTX 4090; none for no machine", DEFAULT_RIG, repeats=True),
+    Parameter("country", "two letters; sets electricity price and carbon of the rig", DEFAULT_COUNTRY),
+    Parameter("electricity_usd_per_kwh", "your electricity price, instead of the country's", type="number"),
+    Parameter("gpu", "keep only cloud offers with this GPU", repeats=True),
+    Parameter("provider", "keep only cloud offers of this provider (slug)", repeats=True),
+    Parameter("region", "keep only cloud offers in this region", repeats=True),
+    Parameter("cloud_country", "keep only cloud offers in this country (two letters)", repeats=True),
+    Parameter("pricing", "purchase options to keep", "on_demand, spot", get_args(Pricing), repeats=True),
+    Parameter("min_gpus", "fewest GPUs of a cloud option", "1", type="whole"),
+    Parameter("max_gpus", "most GPUs of a cloud option", "64", type="whole"),
+    Parameter("deadline_days", "exclude what takes longer than this many days", type="number"),
+    Parameter("budget_usd", "exclude what costs more than this", type="number"),
+    Parameter("usd_per_day", "what a day of waiting is worth; adds to the score, not to the cost", "0", type="number"),
+    Parameter("sort", "order by", "cost", get_args(Sort)),
+    Parameter("per", "one row per offer, machine (provider, GPU, count) or GPU and count", "machine", get_args(Per)),
+    Parameter("as_of", "prices as they were then: a date (its last second, UTC) or an RFC 3339 time", "now"),
+    Parameter("max_age_hours", "leave out prices seen longer ago", type="number"),
+    Parameter("explain", "add the parts of a step, of the memory and of the bill", "false", type="flag"),
+    Parameter("limit", "options on a page, 1 to 1000", "50", type="whole"),
+    Parameter("cursor", "next_cursor of the page before"),
+)

@@ -1,0 +1,137 @@
+"""Workloads and plans: by slug, or described by shapes, by a measured run, or both."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from service.estimation.workload import (
+    Checkpointing,
+    Model,
+    Offload,
+    Optimizer,
+    PinnedPlan,
+    Precision,
+    Reference,
+    Sharding,
+    Workload,
+    complete_model,
+)
+from service.parameters.machines import gpu_of
+from service.parameters.reader import Reader, nearest, shown
+from service.parameters.vocabulary import DEFAULT_WORKLOAD, Vocabulary
+
+NO_WORKLOAD = Workload(name="unknown", tokens=None, tokens_per_step=None)  # stands in until its errors are raised
+TOKENS_PER_STEP = 524_288  # what nanochat, llm.c and GPT-3 of this size train with
+
+
+def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
+    given = reader.given.get("workload", DEFAULT_WORKLOAD)
+    if isinstance(given, dict):
+        return described_workload(reader.nested("workload", given), vocabulary)
+    known = vocabulary.workload(given) if isinstance(given, str) else None
+    if known is None:
+        hint = nearest(given, vocabulary.workload_slugs())
+        reader.wrong("workload", f"{shown(given)} is not known{hint}; see /api/v1/workloads")
+    return known or NO_WORKLOAD
+
+
+def described_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
+    model, assumed = _model(reader.object("model"))
+    reference = _reference(reader.object("reference"), vocabulary)
+    if not reader.has("model") and not reader.has("reference"):
+        reader.wrong("model", "a workload needs a model (its shapes) or a reference (a measured run), or both")
+    if reader.has("model"):
+        reader.missing("tokens", "must say how many tokens are trained on, such as 2e10")
+    tokens = reader.number("tokens", above=0, most=1e18)
+    tokens_per_step = reader.whole("tokens_per_step", most=10**9)
+    if model is not None and tokens_per_step is None and not reader.has("tokens_per_step"):
+        tokens_per_step = TOKENS_PER_STEP
+        assumed = (*assumed, f"tokens_per_step {TOKENS_PER_STEP:,}")
+    if model is not None and tokens_per_step is not None and tokens_per_step < model.seq_len:
+        reader.wrong("tokens_per_step", f"must hold at least one sequence ({model.seq_len} tokens)")
+    return Workload(
+        name=reader.text("name") or "your workload",
+        tokens=tokens,
+        tokens_per_step=tokens_per_step,
+        precision=reader.choice("precision", get_args(Precision)) or "bf16",
+        optimizer=reader.choice("optimizer", get_args(Optimizer)) or "adamw",
+        model=model,
+        reference=reference,
+        plan=plan_of(reader.object("plan")),
+        assumed=assumed,
+    )
+
+
+def _model(reader: Reader | None) -> tuple[Model | None, tuple[str, ...]]:
+    if reader is None:
+        return None, ()
+    before = len(reader.errors)
+    layers = _needed(reader, "layers", most=10_000)
+    width = _needed(reader, "width", most=10**6)
+    heads = _needed(reader, "heads", most=10_000)
+    vocabulary = _needed(reader, "vocabulary", most=10**8)
+    seq_len = _needed(reader, "seq_len", most=10**8)
+    parameters = reader.number("parameters", above=0, most=1e15)
+    kv_heads = reader.whole("kv_heads", most=10_000)
+    head_width = reader.whole("head_width", most=10**5)
+    ffn_width = reader.whole("ffn_width", most=10**7)
+    ffn_gated = reader.flag("ffn_gated")
+    tied_embeddings = reader.flag("tied_embeddings")
+    attention_window = reader.whole("attention_window", most=10**8)
+    active_parameters = reader.number("active_parameters", above=0, most=1e15)
+    if len(reader.errors) > before:
+        return None, ()
+    try:
+        return complete_model(
+            layers=layers,
+            width=width,
+            heads=heads,
+            vocabulary=vocabulary,
+            seq_len=seq_len,
+            parameters=parameters,
+            kv_heads=kv_heads,
+            head_width=head_width,
+            ffn_width=ffn_width,
+            ffn_gated=ffn_gated,
+            tied_embeddings=tied_embeddings,
+            attention_window=attention_window,
+            active_parameters=active_parameters,
+        )
+    except ValueError as contradiction:
+        field, _, message = str(contradiction).partition(": ")
+        reader.wrong(field, message)
+        return None, ()
+
+
+def _needed(reader: Reader, name: str, *, most: int) -> int:
+    reader.missing(name, "must be given; it cannot follow from the rest")
+    return reader.whole(name, most=most) or 0
+
+
+def _reference(reader: Reader | None, vocabulary: Vocabulary) -> Reference | None:
+    if reader is None:
+        return None
+    reader.missing("gpu", "must name the GPU of the measured run, such as H100 SXM")
+    reader.missing("hours", "must say how many hours of wall time the run took")
+    spelling = reader.text("gpu")
+    gpu = gpu_of(reader, "gpu", spelling, vocabulary) if spelling else None
+    count = reader.whole("gpu_count", most=10**6) or 1
+    hours = reader.number("hours", above=0, most=1e7)
+    if gpu is None or hours is None:
+        return None
+    return Reference(gpu=gpu, gpu_count=count, hours=hours, source="your own run")
+
+
+def plan_of(reader: Reader | None) -> PinnedPlan:
+    if reader is None:
+        return PinnedPlan()
+    offload = [reader.checked_choice("offload", item, get_args(Offload)) for item in reader.texts("offload")]
+    return PinnedPlan(
+        micro_batch=reader.whole("micro_batch", most=100_000),
+        activation_checkpointing=reader.choice("activation_checkpointing", get_args(Checkpointing)),
+        optimizer=reader.choice("optimizer", get_args(Optimizer)),
+        offload=tuple(offload) if reader.has("offload") else None,
+        sharding=reader.choice("sharding", get_args(Sharding)),
+        compiled=reader.flag("compiled"),
+        flash_attention=reader.flag("flash_attention"),
+    )
