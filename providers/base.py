@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,11 +168,10 @@ class Provider(ABC):
         """
         if isinstance(body, dict) and isinstance(body.get("answers"), list):
             return [Answer(a["call"], a["body"], a.get("parameters", {})) for a in body["answers"]]
-        refused: list[str] = []
-        if isinstance(body, dict) and body and set(body) <= set(self.calls):
-            refused = self._misfits(body)
-            if not refused:
-                return [Answer(call, answer) for call, answer in body.items()]
+        named = {call: body[call] for call in self.calls if call in body} if isinstance(body, dict) else {}
+        refused = self._misfits(named)
+        if named and not refused:
+            return [Answer(call, answer) for call, answer in named.items()]
         for call, shape in self.calls.items():
             try:
                 narrow(body, shape)
@@ -179,17 +179,22 @@ class Provider(ABC):
                 refused.append(f"{call}: {mismatch}")
             else:
                 return [Answer(call, body)]
-        raise PayloadChanged("; ".join(refused))
+        raise PayloadChanged(max(refused, key=depth))
 
-    def _misfits(self, body: Mapping[str, Any]) -> list[str]:
+    def _misfits(self, named: Mapping[str, Any]) -> list[str]:
         """The parts that lack the shape of the call they are named after: a bare answer may use the same word."""
         misfits: list[str] = []
-        for call, answer in body.items():
+        for call, answer in named.items():
             try:
                 narrow(answer, self.calls[call])
             except PayloadChanged as mismatch:
                 misfits.append(f"{call}: {mismatch}")
         return misfits
+
+
+def depth(mismatch: str) -> int:
+    """How far an answer fitted: the parts of the path at which it differs."""
+    return len(re.findall(r"[.\[]", mismatch.rpartition("- at `")[2]))
 
 
 # What modules use ----------------------------------------------------------------------------------------------------

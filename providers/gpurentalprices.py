@@ -3,7 +3,8 @@
 Prices are US dollars per GPU and hour. `min_gpus` is the machine that the price was read from; where it is missing,
 only one GPU is known to be offered. `kind` says secure, community or on-demand, which are all on demand; spot; or
 serverless, which rents no machine and is left out. `fetched_at` is when a price was seen: before the snapshot where the
-source could not be read that day. `vram_gb` is of one GPU. `usd_hr` leaves out storage, traffic and tax.
+source could not be read that day. `vram_gb` is of one GPU. `usd_hr` leaves out storage, traffic and tax. Two providers
+whose pages price the card without its machine are left out.
 
 Licence: Creative Commons Attribution 4.0 (https://creativecommons.org/licenses/by/4.0/); whoever shows the data names
 the source with a link, so it stands in the name and in the address of the pricing page.
@@ -23,6 +24,11 @@ from providers.base import Answer, Offer, Provider, PurchaseOption, get_json, na
 
 SLUGS = {"datacrunch": "verda"}  # where ours is another
 TIERS = ("secure", "community")
+
+# Their pages price the card alone; processors and memory of the machine are charged beside it.
+# https://cloud.google.com/compute/gpus-pricing ($0.560040239 is the L4, a g2-standard-4 with it $0.7068, August 2026),
+# https://www.tensordock.com/cloud-gpus.html
+PARTS_ONLY = ("gcp", "tensordock")
 
 
 class Price(msgspec.Struct):
@@ -54,7 +60,11 @@ class GpuRentalPrices(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         for answer in answers:
             snapshot: Snapshot = narrow(answer.body, Snapshot)
-            yield from (offer_of(price) for price in snapshot.offers if price.kind != "serverless")
+            yield from (offer_of(price) for price in snapshot.offers if is_of_a_machine(price))
+
+
+def is_of_a_machine(price: Price) -> bool:
+    return price.kind != "serverless" and price.provider not in PARTS_ONLY
 
 
 def offer_of(price: Price) -> Offer:

@@ -24,6 +24,7 @@ from providers.base import (
     ClientCredentials,
     CredentialsRefused,
     Offer,
+    PayloadChanged,
     Provider,
     PurchaseOption,
     get_json,
@@ -104,6 +105,9 @@ class Verda(Provider):
         return answers
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
+        told = {answer.call for answer in answers}
+        if told not in ({"instance_types"}, set(self.calls)):
+            raise PayloadChanged(f"no {' and '.join(sorted(set(self.calls) - told))}: stock and places come together")
         locations: list[Location] = all_of(answers, "locations", list[Location])
         free = {pricing: free_machines(answers, pricing) for pricing in (PurchaseOption.ON_DEMAND, PurchaseOption.SPOT)}
         for machine in all_of(answers, "instance_types", list[InstanceType]):

@@ -168,7 +168,7 @@ def with_form_factor(name: str, cloud: Cloud, instance_type: str) -> str:
     """The GPU as written, with the form factor from the instance type where the name has none."""
     if cloud.gpu and (found := re.fullmatch(cloud.gpu, instance_type)):
         return found[1].replace("_", " ")
-    form_factor = FORM_FACTOR.search(instance_type)
+    form_factor = FORM_FACTOR.search("PCIe" if instance_type in cloud.pcie else instance_type)
     if not form_factor or FORM_FACTOR.search(name):
         return name
     return f"{name} {form_factor[0].upper().replace('PCI', 'PCIe')}"

@@ -21,8 +21,9 @@ class Cloud:
     currency: str = "USD"
     memory: Literal["each", "machine"] = "each"  # whose memory `GpuInfo` gives
     gpu: str | None = None  # where the instance type names the GPU better than its column does
+    pcie: tuple[str, ...] = ()  # machines with PCIe cards that only their lack of a form factor tells
     seller: str | None = None  # where the instance type names who owns the machine
-    priced: bool = True  # False: the list has no prices of machines, see the note beside it
+    priced: bool = True  # False: what the list has for prices is none of a machine, see the note beside it
 
     @property
     def slug(self) -> str:
@@ -37,13 +38,15 @@ CLOUDS = {
         Cloud(folder="cudo", machines=r".+_\d+x\d+v\d+gb"),
         Cloud(folder="do", provider="digitalocean", machines=r"gpu-[a-z0-9]+x\d+-\d+gb.*"),
         Cloud(folder="fluidstack", machines=r".+::\d+"),
-        # A row is the host without GPUs, or GPUs without a host: a part, not a machine.
+        # A row is the host without GPUs, or GPUs without a host, and the latter are not to be relied on: one A100 80 GB
+        # at $1.85 on demand and $1.96 on spot in us-central1, $4.42 in us-east5 (commit 006059e, read November 2026).
         Cloud(folder="gcp", machines=r"|TPU-VM", priced=False),
         Cloud(folder="hyperbolic", machines=r"\d+x-.+-\d+-\d+", column="StorageGiB"),
         Cloud(folder="hyperstack", machines=r"n\d-.+x\d+(-NVLink)?"),
         Cloud(folder="ibm", machines=r"g\w+-\d+x\d+x\d+\w+"),
         Cloud(folder="jarvislabs", machines=r"\d+x_\w+_\d+V_\d+G"),
-        Cloud(folder="lambda", machines=r"gpu_\d+x_\w+"),
+        # The machine with one A100 SXM4 40 GB has a name of its own; lambda.ai lists the others as PCIe, but for 8x.
+        Cloud(folder="lambda", machines=r"gpu_\d+x_\w+", pcie=("gpu_1x_a100", "gpu_2x_a100", "gpu_4x_a100")),
         Cloud(folder="lium", machines=r"[A-Z][\w-]*_\d+x"),
         # Both columns hold `minimum_price_cents`, the floor of an auction (sky/catalog/data_fetchers/fetch_mithril.py,
         # commit 161a59f, read November 2026): nobody is charged it.
