@@ -1,0 +1,145 @@
+"""What things cost: now, on any day, and as far as the checks of a new run need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from providers.base import PurchaseOption
+from service.checks import LastPrice, Previous, SkuKey
+
+Asked = AsyncConnection | AsyncSession
+
+
+class CurrentPrice(NamedTuple):
+    """A price that was current at the time asked for, with what it is the price of."""
+
+    sku_id: int
+    price_id: int
+    collector: str
+    provider: str
+    seller: str | None
+    instance_type: str
+    gpu: str
+    gpu_count: int
+    gpu_memory_gb: float
+    region: str | None
+    country: str | None
+    tier: str | None
+    pricing: str
+    term_months: int | None
+    source: str
+    source_url: str
+    price_per_hour: Decimal
+    currency: str
+    available: bool | None
+    count_is_derived: bool
+    first_seen: datetime
+    last_seen: datetime  # never after the time asked for
+
+
+class KnownPrice(NamedTuple):
+    """What one GPU-hour costs somewhere now: what new prices are judged by."""
+
+    gpu: str
+    price_per_gpu_hour: Decimal
+    currency: str
+
+
+async def current_prices(asked: Asked, at: datetime) -> Sequence[CurrentPrice]:
+    """Every price that was current at a time: seen by then, and not closed by then."""
+    return [CurrentPrice(*record) for record in await _fetch(asked, CURRENT_PRICES, at)]
+
+
+async def live_providers(asked: Asked, at: datetime) -> set[str]:
+    """The providers that a believed live run had read by then; what lists say of them no longer counts."""
+    return {record["provider"] for record in await _fetch(asked, LIVE_PROVIDERS, at)}
+
+
+async def known_prices(asked: Asked) -> Sequence[KnownPrice]:
+    """Every open price per GPU."""
+    return [KnownPrice(*record) for record in await _fetch(asked, KNOWN_PRICES)]
+
+
+async def previous(asked: Asked, collector: str) -> Previous:
+    """What a collector's earlier runs said: open prices, the last run's jumps, and how much the last good run saw."""
+    prices = await _fetch(asked, OPEN_PRICES_OF_A_COLLECTOR, collector)
+    jumps = await _fetch(asked, JUMPS_OF_THE_LAST_RUN, collector)
+    last_good = await _fetch(asked, OBSERVATIONS_OF_THE_LAST_GOOD_RUN, collector)
+    return Previous(
+        prices=dict(map(_last_price, prices)),
+        jumps=dict(map(_last_price, jumps)),
+        observations=last_good[0]["observations"] if last_good else 0,
+    )
+
+
+def _last_price(record: Any) -> tuple[SkuKey, LastPrice]:
+    *key, pricing, term_months, price_per_hour, currency = record
+    return SkuKey._make([*key, PURCHASE_OPTIONS[pricing], term_months]), LastPrice(price_per_hour, currency)
+
+
+PURCHASE_OPTIONS: Final = {option.value: option for option in PurchaseOption}
+
+
+async def _fetch(asked: Asked, query: str, *values: object) -> list[Any]:
+    """Ask through the driver: rows by the ten thousand are read twice as fast as through SQLAlchemy."""
+    connection = await asked.connection() if isinstance(asked, AsyncSession) else asked
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    records: list[Any] = await driver.fetch(query, *values)
+    return records
+
+
+CURRENT_PRICES: Final = """
+SELECT sku.id, price.id, collector, provider, seller, instance_type, gpu, gpu_count, gpu_memory_gb, region, country,
+       tier, pricing, term_months, source, source_url, price_per_hour, currency, available, count_is_derived,
+       first_seen, least(last_seen, $1) AS last_seen
+  FROM price JOIN sku ON sku.id = price.sku_id
+ WHERE first_seen <= $1 AND (closed_at IS NULL OR closed_at > $1)
+ ORDER BY sku.id
+"""
+
+LIVE_PROVIDERS: Final = """
+SELECT DISTINCT provider
+  FROM sku
+ WHERE source = 'live' AND EXISTS (SELECT FROM price WHERE price.sku_id = sku.id AND price.first_seen <= $1)
+"""
+
+KNOWN_PRICES: Final = """
+SELECT gpu, price_per_hour / gpu_count AS price_per_gpu_hour, currency
+  FROM price JOIN sku ON sku.id = price.sku_id
+ WHERE closed_at IS NULL
+"""
+
+OPEN_PRICES_OF_A_COLLECTOR: Final = """
+SELECT provider, seller, instance_type, gpu, gpu_count, region, tier, pricing, term_months, price_per_hour, currency
+  FROM price JOIN sku ON sku.id = price.sku_id
+ WHERE closed_at IS NULL AND collector = $1
+"""
+
+# A run set aside counts: when every price of a provider doubles at once, its first run is one, and the next is news.
+# The offer stands as it was read; what it is sold as follows from the SKU whose price it jumped from.
+JUMPS_OF_THE_LAST_RUN: Final = """
+SELECT sku.provider, sku.seller, sku.instance_type, sku.gpu, sku.gpu_count, sku.region, sku.tier, sku.pricing,
+       sku.term_months, (offer ->> 'price_per_hour')::numeric AS price_per_hour, offer ->> 'currency' AS currency
+  FROM rejection
+  JOIN sku ON sku.collector = $1
+   AND sku.instance_type = offer ->> 'instance_type'
+   AND sku.gpu_count = (offer ->> 'gpu_count')::numeric
+   AND sku.pricing = offer ->> 'pricing'
+   AND sku.provider = coalesce(offer ->> 'provider', $1)
+   AND sku.seller IS NOT DISTINCT FROM offer ->> 'seller'
+   AND sku.region IS NOT DISTINCT FROM offer ->> 'region'
+   AND sku.tier IS NOT DISTINCT FROM offer ->> 'tier'
+   AND sku.term_months IS NOT DISTINCT FROM (offer ->> 'term_months')::integer
+ WHERE reason = 'unexplained_jump'
+   AND run_id = (SELECT max(id) FROM run WHERE collector = $1 AND outcome IN ('ok', 'set_aside'))
+"""
+
+OBSERVATIONS_OF_THE_LAST_GOOD_RUN: Final = """
+SELECT observations FROM run WHERE collector = $1 AND outcome = 'ok' ORDER BY id DESC LIMIT 1
+"""

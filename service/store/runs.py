@@ -1,0 +1,128 @@
+"""What was collected, and what was set aside: the newest first, in pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import contains_eager
+
+from service.store.tables import Outcome, Price, Run, Sku, StoredRejection
+
+Row = TypeVar("Row", Run, StoredRejection)
+LARGEST_ID = 2**63 - 1
+
+
+class InvalidCursor(ValueError):
+    """The cursor is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some rows, and where to go on."""
+
+    items: Sequence[Row]
+    next_cursor: str | None  # None: this was the last page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorState:
+    """How a collector does."""
+
+    last_run: Run
+    last_success: Run | None  # the newest run that was believed
+    offers: int  # prices that are not closed
+
+
+async def runs(
+    session: AsyncSession, *, collector: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[Run]:
+    """The runs, newest first. Raises InvalidCursor."""
+    chosen = select(Run).where(Run.id < _after(cursor)).order_by(Run.id.desc())
+    if collector is not None:
+        chosen = chosen.where(Run.collector == collector)
+    return await _page(session, chosen, limit)
+
+
+async def run(session: AsyncSession, run_id: int) -> Run | None:
+    return await session.get(Run, run_id)
+
+
+async def rejections(
+    session: AsyncSession,
+    *,
+    collector: str | None = None,
+    run_id: int | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[StoredRejection]:
+    """The quarantine, newest first, each with its run. Raises InvalidCursor."""
+    chosen = (
+        select(StoredRejection)
+        .join(StoredRejection.run)
+        .options(contains_eager(StoredRejection.run))
+        .where(StoredRejection.id < _after(cursor))
+        .order_by(StoredRejection.id.desc())
+    )
+    if collector is not None:
+        chosen = chosen.where(Run.collector == collector)
+    if run_id is not None:
+        chosen = chosen.where(Run.id == run_id)
+    if reason is not None:
+        chosen = chosen.where(StoredRejection.reason == reason)
+    return await _page(session, chosen, limit)
+
+
+async def last_outcome(session: AsyncSession, collector: str) -> Outcome | None:
+    """How the newest run of a collector ended. None: it never ran."""
+    newest = select(Run.outcome).where(Run.collector == collector).order_by(Run.id.desc()).limit(1)
+    return await session.scalar(newest)
+
+
+async def collectors(session: AsyncSession) -> dict[str, CollectorState]:
+    """The state of every collector that ever ran, by slug."""
+    last = await _newest_runs(session, select(Run))
+    success = await _newest_runs(session, select(Run).where(Run.outcome == "ok"))
+    counted = select(Sku.collector, func.count()).join(Price).where(Price.closed_at.is_(None)).group_by(Sku.collector)
+    offers = dict((await session.execute(counted)).tuples().all())
+    return {
+        slug: CollectorState(last_run=newest, last_success=success.get(slug), offers=offers.get(slug, 0))
+        for slug, newest in last.items()
+    }
+
+
+async def _newest_runs(session: AsyncSession, chosen: Select[Run]) -> dict[str, Run]:
+    newest = chosen.distinct(Run.collector).order_by(Run.collector, Run.id.desc())
+    return {each.collector: each for each in await session.scalars(newest)}
+
+
+# Pages ---------------------------------------------------------------------------------------------------------------
+
+
+async def _page(session: AsyncSession, chosen: Select[Row], limit: int) -> Page[Row]:
+    rows = (await session.scalars(chosen.limit(limit + 1))).all()
+    more = len(rows) > limit
+    return Page(rows[:limit], _cursor(rows[limit - 1].id) if more else None)
+
+
+def _cursor(last_id: int) -> str:
+    return base64.urlsafe_b64encode(str(last_id).encode()).decode().rstrip("=")
+
+
+def _after(cursor: str | None) -> int:
+    """The id that the page comes after."""
+    if cursor is None:
+        return LARGEST_ID
+    try:
+        last_id = int(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidCursor(f"{cursor!r} is no cursor of this list") from error
+    if not 0 < last_id < LARGEST_ID or _cursor(last_id) != cursor:
+        raise InvalidCursor(f"{cursor!r} is no cursor of this list")
+    return last_id
