@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 from sqlalchemy import Connection, text
@@ -49,6 +49,11 @@ class Database:
     @property
     def is_embedded(self) -> bool:
         return self._server is not None
+
+    def url(self, name: str = USER) -> str:
+        """The address of another database of the same embedded server, for other programs while this one is open."""
+        assert self._socket_folder, "only an open embedded database has neighbours"
+        return f"postgresql://{USER}@/{name}?host={quote(self._socket_folder)}"
 
     async def connect(self) -> asyncpg.Connection[Any]:
         """A connection of the driver, outside the pool: for LISTEN. Raises DatabaseUnavailable."""
