@@ -55,6 +55,7 @@ Names = Mapping[str, Sequence[Candidate]]  # words -> the GPUs that go by them, 
 
 def resolve(names: Names, spelling: str, memory_gb: float | None = None) -> Gpu:
     """The GPU that is meant. Raises UnknownGpu: unknown words, a slice, a form or memory that it never had."""
+    memory_gb = memory_gb or None  # some lists write 0 for what they do not say
     if SLICE.search(folded(spelling)):
         raise UnknownGpu(spelling, nearest(names, spelling), "is a slice of a GPU, not a whole one")
     for said in readings(spelling):
@@ -67,7 +68,7 @@ def chosen(candidates: Sequence[Candidate], said: Spelling, spelling: str, memor
     for candidate in candidates:
         if candidate.agrees_with(said, memory_gb):
             return candidate.gpu
-    why = "is not in the catalogue in this form" + (f" with {memory_gb:g} GB" if memory_gb is not None else "")
+    why = "exists, but not in this form" if memory_gb is None else f"exists, but not in a form with {memory_gb:g} GB"
     raise UnknownGpu(spelling, [candidate.gpu.name for candidate in candidates], why)
 
 
@@ -91,11 +92,11 @@ FORMS = {"nvl": "nvl", "sxm": "sxm", "pci": "pcie", "oam": "oam"}  # by its firs
 MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?g(?:i?b)?\b")
 NOISE = re.compile(
     r"\b(?:hbm\d\w*|gddr\d\w*|nvlink|nvl\d+|bare ?metal|hgx|ac|gpus?|graphics|card|tensor|core|generation|edition"
-    r"|\d+x|x\d+)\b"
+    r"|with \w+ cpu|\d{1,3}x|x\d{1,3}|^\d{1,3} x)\b"
 )
 PUNCTUATION = re.compile(r"[^a-z0-9.]+|(?<!\d)\.|\.(?!\d)")
 VENDOR = re.compile(r"^(?:nvidia|amd|intel|habana|geforce|tesla|quadro|instinct|radeon)+(?=.)")
-MEMORY_WITHOUT_UNIT = re.compile(r"(.+) (\d{2,3})")  # a100-sxm-40
+MEMORY_WITHOUT_UNIT = re.compile(r"(.+) (\d{1,3})")  # a100-sxm-40
 
 
 def readings(spelling: str) -> Iterator[Spelling]:
