@@ -50,15 +50,20 @@ async def record(provider: Provider, client: httpx.AsyncClient, now: datetime) -
         answers = await provider.fetch(client)
     finally:
         client.event_hooks["response"].remove(remember)
-    recorded = [Recorded(answer, address_of(answer, exchanges)) for answer in answers]
+    recorded = [Recorded(answer, take_address(answer, exchanges)) for answer in answers]
     hosts = sorted({httpx.URL(each.url).host for each in recorded if each.url})
     recording = Recording(source=f"Recorded live from {', '.join(hosts)}.", recorded=now, answers=recorded)
     return cut_down(provider, redacted(recording, provider.secrets))
 
 
-def address_of(answer: Answer, exchanges: Sequence[tuple[str, bytes]]) -> str | None:
-    """Where an answer was asked from: the first exchange with this very body."""
-    return next((url for url, content in exchanges if is_body(answer.body, content)), None)
+def take_address(answer: Answer, exchanges: list[tuple[str, bytes]]) -> str | None:
+    """Where an answer was asked from: of the exchanges with this very body, the one that names its parameters."""
+    same = [exchange for exchange in exchanges if is_body(answer.body, exchange[1])]
+    if not same:
+        return None
+    best = max(same, key=lambda exchange: sum(value in exchange[0] for value in answer.parameters.values()))
+    exchanges.remove(best)
+    return best[0]
 
 
 def is_body(body: Any, content: bytes) -> bool:
