@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
+from threading import RLock
 from typing import Protocol
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import store
 from service.catalogue import Catalogue
 from service.database import Database, DatabaseUnavailable
 from service.estimation.answer import Estimate, Infeasible, Method
@@ -29,6 +29,8 @@ from service.ranking.offers import Estimates, Offers, PricedOffer
 from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank
 from service.ranking.request import RankingRequest
 from service.rates import usd_per_unit
+from service.store import CurrentPrice, current_prices, live_providers
+from service.store.saving import CHANNEL
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ AGING = timedelta(minutes=10)  # how often a market is loaded again although not
 SETTLING = timedelta(seconds=1)  # several runs that end together are one change
 RECONNECTING = timedelta(seconds=5)
 REMEMBERED_DAYS = 8  # markets of the past, each about 50 MB with 60,000 prices
+REMEMBERED_MACHINES = 20_000  # of one workload; rigs are described freely
 REMEMBERED_WORKLOADS = 16  # each about 5 MB with 2,000 machines
 
 
@@ -54,30 +57,6 @@ class Estimator(Protocol):
     def estimate_many(
         self, workload: Workload, machines: Sequence[Machine], method: Method
     ) -> Sequence[Estimate | Infeasible]: ...
-
-
-class Price(Protocol):
-    """One current price as the store gives it: a row of `store.current_prices`."""
-
-    collector: str
-    provider: str
-    seller: str | None
-    instance_type: str
-    gpu: str
-    gpu_count: int
-    region: str | None
-    country: str | None
-    tier: str | None
-    pricing: str
-    term_months: int | None
-    source: str
-    source_url: str | None
-    price_per_hour: Decimal
-    currency: str
-    available: bool | None
-    count_is_derived: bool
-    first_seen: datetime
-    last_seen: datetime
 
 
 # The prices ----------------------------------------------------------------------------------------------------------
@@ -114,12 +93,12 @@ async def load_market(
     providers: Mapping[str, ProviderFacts] | None = None,
 ) -> Market:
     """The market as it was at this moment; empty before the first price."""
-    prices: Sequence[Price] = await store.current_prices(connection, at)
-    live = await store.live_providers(connection, at)
+    prices = await current_prices(connection, at)
+    live = await live_providers(connection, at)
     return await asyncio.to_thread(market_of, visible(prices, live), catalogue, at, providers or {})
 
 
-def visible(prices: Sequence[Price], live: set[str]) -> list[Price]:
+def visible(prices: Sequence[CurrentPrice], live: set[str]) -> list[CurrentPrice]:
     """Live prices hide what a catalogue lists of the same provider, and both hide what is bundled, as a whole."""
     listed = {price.provider for price in prices if price.source == "catalogue"}
     hides = {"live": set[str](), "catalogue": live, "bundled": live | listed}
@@ -127,7 +106,7 @@ def visible(prices: Sequence[Price], live: set[str]) -> list[Price]:
 
 
 def market_of(
-    prices: Iterable[Price], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+    prices: Iterable[CurrentPrice], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
 ) -> Market:
     """These prices as a market: in dollars at the newest rate not after `at`, with titles and ages."""
     offers = Offers.of(_priced(prices, catalogue, at, providers))
@@ -135,7 +114,7 @@ def market_of(
 
 
 def _priced(
-    prices: Iterable[Price], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+    prices: Iterable[CurrentPrice], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
 ) -> Iterator[PricedOffer]:
     @cache
     def usd_per(currency: str) -> Decimal:
@@ -157,14 +136,13 @@ def _priced(
 
 
 def _priced_offer(
-    price: Price, machine: Machine, usd_per_hour: float, at: datetime, providers: Mapping[str, ProviderFacts]
+    price: CurrentPrice, machine: Machine, usd_per_hour: float, at: datetime, providers: Mapping[str, ProviderFacts]
 ) -> PricedOffer:
-    provider, seen = providers.get(price.provider), min(price.last_seen, at)
+    provider, seen = providers.get(price.provider), price.last_seen
     name = provider.name if provider else price.provider
-    pricing = str(price.pricing)
     return PricedOffer(
         id=_id(price),
-        title=offer_title(machine, name, price.seller, price.tier, pricing, price.term_months),
+        title=offer_title(machine, name, price.seller, price.tier, price.pricing, price.term_months),
         machine=machine,
         provider=price.provider,
         seller=price.seller,
@@ -173,7 +151,7 @@ def _priced_offer(
         tier=price.tier,
         region=price.region,
         country=price.country,
-        pricing=pricing,
+        pricing=price.pricing,
         term_months=price.term_months,
         price_per_hour=price.price_per_hour,
         currency=price.currency,
@@ -193,7 +171,7 @@ def _fresh_for(collector: ProviderFacts | None) -> timedelta:
     return max(2 * collector.interval, FRESH_FOR) if collector else FRESH_FOR
 
 
-def _id(price: Price) -> str:
+def _id(price: CurrentPrice) -> str:
     """The same for the same thing sold, in every database and whatever it costs."""
     key = (
         price.collector,
@@ -235,13 +213,18 @@ class Markets:
         self._providers = providers
         self._clock = clock
         self._current: Market | None = None
+        self._empty = market_of([], catalogue, clock(), providers)
         self._past: OrderedDict[datetime, Market] = OrderedDict()
         self._loading = asyncio.Lock()
 
     @property
-    def current(self) -> Market | None:
-        """The market of now; None: not loaded yet."""
-        return self._current
+    def current(self) -> Market:
+        """The market of now; empty until it is first loaded."""
+        return self._current or self._empty
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._current is not None
 
     async def refresh(self) -> Market:
         """Load the market of now again. Raises DatabaseUnavailable; the old one stays then."""
@@ -283,7 +266,7 @@ class Markets:
         changed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: changed.set())
-            await connection.add_listener(store.MARKET_CHANGED, lambda *_: changed.set())
+            await connection.add_listener(CHANNEL, lambda *_: changed.set())
             while not connection.is_closed():
                 changed.clear()
                 await self.refresh()
@@ -302,12 +285,16 @@ class Markets:
 
 
 class RememberingEstimator:
-    """An estimator that answers a question it was asked before from memory, for the workloads of late."""
+    """An estimator that answers a question it was asked before from memory, for the workloads of late.
+
+    Threads may share it: one estimates, the others wait for the answer.
+    """
 
     def __init__(self, estimator: Estimator, workloads: int = REMEMBERED_WORKLOADS) -> None:
         self._estimator = estimator
         self._workloads = workloads
         self._answers: OrderedDict[tuple[Workload, Method], _Answers] = OrderedDict()
+        self._lock = RLock()
 
     def estimate(self, workload: Workload, machine: Machine, method: Method = "model") -> Estimate | Infeasible:
         return self.estimate_many(workload, [machine], method)[0]
@@ -315,18 +302,23 @@ class RememberingEstimator:
     def estimate_many(
         self, workload: Workload, machines: Sequence[Machine], method: Method = "model"
     ) -> list[Estimate | Infeasible]:
-        answers = self._of(workload, method).by_machine
-        if new := [machine for machine in dict.fromkeys(machines) if machine not in answers]:
-            answers.update(zip(new, self._estimator.estimate_many(workload, new, method), strict=True))
-        return [answers[machine] for machine in machines]
+        with self._lock:
+            known = self._of(workload, method).by_machine
+            if new := [machine for machine in dict.fromkeys(machines) if machine not in known]:
+                known.update(zip(new, self._estimator.estimate_many(workload, new, method), strict=True))
+            answers = [known[machine] for machine in machines]
+            if len(known) > REMEMBERED_MACHINES:
+                known.clear()
+            return answers
 
     def of_machines(self, workload: Workload, method: Method, machines: tuple[Machine, ...]) -> Estimates:
         """The estimates of a market's machines as columns; the same object for the same market."""
-        answers = self._of(workload, method)
-        if answers.machines is not machines:
-            answers.columns = Estimates.of(self.estimate_many(workload, machines, method))
-            answers.machines = machines
-        return answers.columns
+        with self._lock:
+            answers = self._of(workload, method)
+            if answers.machines is not machines:
+                answers.columns = Estimates.of(self.estimate_many(workload, machines, method))
+                answers.machines = machines
+            return answers.columns
 
     def _of(self, workload: Workload, method: Method) -> _Answers:
         answers = self._answers.setdefault((workload, method), _Answers())
@@ -381,5 +373,9 @@ def _differences(request: RankingRequest, estimator: RememberingEstimator) -> It
     for rig in request.rigs:
         model = estimator.estimate(request.workload, rig.machine, "model")
         ratio = estimator.estimate(request.workload, rig.machine, "ratio")
-        if isinstance(model, Estimate) and isinstance(ratio, Estimate):
+        if isinstance(ratio, Infeasible):
+            continue
+        if isinstance(model, Estimate):
             yield f"{rig_title(rig)}: {explain_difference(model, ratio)}"
+        else:
+            yield f"{rig_title(rig)}: a ratio checks no memory; the model says that it cannot run ({model.detail})"

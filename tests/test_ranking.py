@@ -4,50 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from builders import NOON, machine, rig
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval
-from service.estimation.hardware import Gpu, Machine
+from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
 from service.ranking.cost import interruption_growth
 from service.ranking.describe import offer_title
 from service.ranking.offers import Estimates, Offers, PricedOffer
 from service.ranking.option import ExclusionExample, MarketState, Option, Ranking
 from service.ranking.rank import find, rank
-from service.ranking.request import RankingRequest, Rig
+from service.ranking.request import RankingRequest
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None)
 WORKLOAD = Workload(name="tiny", tokens=1e9, tokens_per_step=524_288)
 TOO_BIG = Infeasible(reason="out_of_memory", detail="lacks 3.1 GB", lacks_gb=3.1)
-
-
-def gpu(name: str = "H100 SXM") -> Gpu:
-    return Gpu(
-        name=name,
-        vendor="NVIDIA",
-        architecture="Hopper",
-        year=2022,
-        memory_gb=80,
-        bandwidth_gb_s=3350,
-        bf16_tflops=989,
-        fp16_tflops=989,
-        fp8_tflops=1979,
-        tf32_tflops=495,
-        fp32_tflops=67,
-        board_power_w=700,
-        form_factor="SXM5",
-        pcie_gen=5,
-        pcie_lanes=16,
-        nvlink_gb_s=900,
-        consumer=False,
-    )
 
 
 def offer(
@@ -64,12 +42,12 @@ def offer(
     seen_hours_ago: float = 0,
     stale: bool = False,
 ) -> PricedOffer:
-    machine = Machine(gpu=gpu(card), gpu_count=gpus)
+    rented = machine(card, gpus)
     term = 12 if pricing == "reserved" else None
     return PricedOffer(
         id=name,
-        title=offer_title(machine, provider, None, None, pricing, term),
-        machine=machine,
+        title=offer_title(rented, provider, None, None, pricing, term),
+        machine=rented,
         provider=provider,
         seller=None,
         collector=provider,
@@ -83,8 +61,8 @@ def offer(
         currency="USD",
         usd_per_hour=usd,
         available=available,
-        observed_at=NOW - timedelta(hours=seen_hours_ago),
-        first_seen=NOW - timedelta(days=9),
+        observed_at=NOON - timedelta(hours=seen_hours_ago),
+        first_seen=NOON - timedelta(days=9),
         source="live",
         source_url="https://acme.example/prices",
         stale=stale,
@@ -96,49 +74,32 @@ def hours(p50: float, *, sigma: float = 0.1) -> Estimate:
     return Estimate(hours=Interval(p50 * 0.8, p50, p50 * 1.25), evidence=Evidence("same_gpu"), sigma_own=sigma)
 
 
-def rig(
-    card: str = "RTX 4070", *, usd_per_kwh: float = 0.17, purchase_usd: float = 0.0, resale_usd: float = 0.0
-) -> Rig:
-    return Rig(
-        name=None,
-        machine=Machine(gpu=gpu(card)),
-        country="US",
-        electricity_usd_per_kwh=usd_per_kwh,
-        electricity_source="user",
-        carbon_g_per_kwh=400,
-        gpu_watts=200,
-        host_watts=90,
-        purchase_usd=purchase_usd,
-        resale_usd=resale_usd,
-    )
-
-
 def request(**asked: object) -> RankingRequest:
     plain = RankingRequest(workload=WORKLOAD, rigs=(), per="offer", limit=1000)
     return replace(plain, **asked)  # type: ignore[arg-type]
 
 
-def takes(machine: Machine) -> Estimate | Infeasible:
+def takes(rented: Machine) -> Estimate | Infeasible:
     """Ten hours on one GPU and in proportion fewer on several, unless the card's name says how it differs."""
-    if machine.gpu.name == "tiny card":
+    if rented.gpu.name == "T4":
         return TOO_BIG
-    alone = {"RTX 4070": 2400.0, "B200": 5.0}.get(machine.gpu.name, 10.0)
-    return hours(alone / machine.gpu_count)
+    alone = {"RTX 4070": 2400.0, "B200": 5.0}.get(rented.gpu.name, 10.0)
+    return hours(alone / rented.gpu_count)
 
 
 def ranked(offers: Sequence[PricedOffer], asked: RankingRequest | None = None) -> Ranking:
     asked = asked or request()
     columns = Offers.of(offers)
-    estimates = Estimates.of([takes(machine) for machine in columns.machine.values])
+    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
-    return rank(asked, columns, estimates, of_rigs, now=NOW, market=MARKET)
+    return rank(asked, columns, estimates, of_rigs, now=NOON, market=MARKET)
 
 
 def found(option_id: str, offers: Sequence[PricedOffer], asked: RankingRequest) -> Option | ExclusionExample | None:
     columns = Offers.of(offers)
-    estimates = Estimates.of([takes(machine) for machine in columns.machine.values])
+    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
-    return find(option_id, asked, columns, estimates, of_rigs, now=NOW)
+    return find(option_id, asked, columns, estimates, of_rigs, now=NOON)
 
 
 def names(ranking: Ranking) -> list[str]:
@@ -460,7 +421,7 @@ def test_a_deadline_and_a_budget_exclude_with_their_reasons() -> None:
 
 
 def test_a_machine_that_is_too_small_is_excluded_with_what_it_lacks() -> None:
-    ranking = ranked([offer(), offer("tiny", card="tiny card")], request(rigs=(rig("tiny card"),)))
+    ranking = ranked([offer(), offer("tiny", card="T4")], request(rigs=(rig("T4"),)))
 
     (exclusion,) = ranking.excluded
     assert (exclusion.reason, exclusion.count) == ("out_of_memory", 2)
@@ -473,7 +434,7 @@ def test_a_pinned_plan_that_does_not_fit_is_an_exclusion() -> None:
     columns = Offers.of([offer()])
     does_not_fit = replace(hours(10), fits=False, lacks_gb=2.0)
 
-    ranking = rank(request(), columns, Estimates.of([does_not_fit]), Estimates.of([]), now=NOW, market=MARKET)
+    ranking = rank(request(), columns, Estimates.of([does_not_fit]), Estimates.of([]), now=NOON, market=MARKET)
 
     assert [(exclusion.reason, exclusion.examples[0].detail) for exclusion in ranking.excluded] == [
         ("plan_out_of_memory", "lacks 2.0 GB")
@@ -550,7 +511,7 @@ def test_an_option_that_this_ranking_leaves_out_is_found_without_a_rank() -> Non
 
 
 def test_a_machine_that_cannot_run_is_found_with_what_it_lacks() -> None:
-    example = found("tiny", [offer("tiny", card="tiny card")], request())
+    example = found("tiny", [offer("tiny", card="T4")], request())
 
     assert isinstance(example, ExclusionExample)
     assert example.lacks_gb == 3.1
@@ -571,7 +532,7 @@ def test_an_offer_that_is_gone_is_not_found() -> None:
 
 # Properties ----------------------------------------------------------------------------------------------------------
 
-CARDS = ("H100 SXM", "B200", "tiny card", "RTX 4070")
+CARDS = ("H100 SXM", "B200", "T4", "RTX 4070")
 
 some_offers = st.lists(
     st.builds(
@@ -590,7 +551,7 @@ some_offers = st.lists(
 
 some_requests = st.builds(
     request,
-    rigs=st.lists(st.sampled_from([rig(), rig("tiny card"), rig("B200", purchase_usd=40_000)]), max_size=2).map(tuple),
+    rigs=st.lists(st.sampled_from([rig(), rig("T4"), rig("B200", purchase_usd=40_000)]), max_size=2).map(tuple),
     per=st.sampled_from(["offer", "machine", "gpu"]),
     sort=st.sampled_from(["cost", "days", "score"]),
     pricing=st.sets(st.sampled_from(["on_demand", "spot", "reserved"]), min_size=1).map(frozenset),
