@@ -50,6 +50,8 @@ class Plan:
     memory_gb: PlanMemory
     recompute_factor: float  # hardware FLOPs over model FLOPs
     loss_chunk_tokens: int | None = None  # None: the loss is computed at once
+    tensor_parallel: int = 1  # GPUs that cut each matrix between them
+    pipeline_parallel: int = 1  # groups of GPUs that hold some of the layers each
 
 
 @dataclass(frozen=True, slots=True)

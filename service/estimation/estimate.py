@@ -242,6 +242,8 @@ def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> P
         memory_gb=PlanMemory(found.needed_gb, found.available_gb, found.host_gb * in_node),
         recompute_factor=found.recompute_factor,
         loss_chunk_tokens=LOSS_CHUNK_TOKENS if chunked else None,
+        tensor_parallel=choice.tensor,
+        pipeline_parallel=choice.pipeline,
     )
 
 
@@ -261,8 +263,10 @@ def _notes(workload: Workload, machine: Machine, found: Found) -> list[str]:
     if found.choice.offload and machine.host_memory_gb is None:
         notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; the machine's is not known")
     if found.working_gpus < machine.gpu_count:
+        notes.append(f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help")
+    if found.choice.tensor * found.choice.pipeline > 1:
         notes.append(
-            f"a step holds {found.working_gpus:.0f} sequences: more than {found.working_gpus:.0f} GPUs do not help"
+            f"matrices cut over {found.choice.tensor} GPUs and layers over {found.choice.pipeline} groups (Megatron-LM)"
         )
     if workload.tokens_per_step is None:
         notes.append(f"tokens per step not given: {DEFAULT_TOKENS_PER_STEP:,} assumed")

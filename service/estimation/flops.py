@@ -7,7 +7,7 @@ attention counts only the half that is not masked, recomputation never counts. M
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class Work:
 
     layers: Floats
     width: Floats
+    residual_width: Floats  # of the residual stream on one GPU: the width, or its part under tensor parallelism
     query_width: Floats  # heads x head width
     key_value_width: Floats  # both together
     head_width: Floats
@@ -60,6 +61,24 @@ class Work:
         )
 
 
+def split(work: Work, tensor: Floats, pipeline: Floats) -> Work:
+    """One GPU's part of a model whose matrices are cut `tensor` ways and whose layers `pipeline` ways."""
+    both = tensor * pipeline
+    return replace(
+        work,
+        layers=work.layers / pipeline,
+        residual_width=work.residual_width / tensor,
+        query_width=work.query_width / tensor,
+        key_value_width=work.key_value_width / tensor,
+        heads=work.heads / tensor,
+        ffn_width=work.ffn_width / tensor,
+        vocabulary=work.vocabulary / both,  # the last stage has the head; on average a stage has its share
+        parameters=work.parameters / both,
+        embedding_parameters=work.embedding_parameters / both,
+        expert_parameters=work.expert_parameters / both,
+    )
+
+
 def work_of(models: Sequence[Model]) -> Work:
     """The work of several models, one row each."""
     return Work(**{name: np.array(values) for name, values in _columns([_row(model) for model in models]).items()})
@@ -85,6 +104,7 @@ def _row(model: Model) -> dict[str, float]:
     return {
         "layers": float(model.layers),
         "width": float(model.width),
+        "residual_width": float(model.width),
         "query_width": float(query),
         "key_value_width": float(key_value),
         "head_width": float(head_width),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from service.estimation.flops import Floats, Work
+from service.estimation.flops import Floats, Work, split
 from service.estimation.workload import Optimizer, Precision
 
 GB = 2.0**30
@@ -53,6 +53,8 @@ class Layout:
     shard_states: Floats
     shard_gradients: Floats
     shard_parameters: Floats
+    tensor: Floats  # GPUs that cut each matrix between them
+    pipeline: Floats  # groups of GPUs that hold some of the layers each
     fused_attention: Floats
     eager: Floats
 
@@ -110,6 +112,8 @@ def available_gb(memory_gb: Floats) -> Floats:
 def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -> MemoryParts:
     """GB that plans need on each of `gpus` GPUs."""
     value, master = value_bytes(precision), master_bytes(precision)
+    many = gpus > 1
+    work, gpus = split(work, plan.tensor, plan.pipeline), gpus / (plan.tensor * plan.pipeline)
     hidden = work.parameters - work.embedding_parameters
     states = hidden * (master + plan.state_bytes) + work.embedding_parameters * (master + plan.state_bytes_embedding)
     states = states / np.where(plan.shard_states > 0, gpus, 1)
@@ -119,7 +123,6 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
     saved, offloaded = _activations(work, plan, value)
     host = states * plan.states_on_host + gradients * plan.gradients_on_host + offloaded
     host = host + work.parameters / np.where(plan.shard_parameters > 0, gpus, 1) * value * plan.parameters_on_host
-    many = gpus > 1
     return MemoryParts(
         weights=resident * value / GB,
         gradients=np.where(plan.gradients_on_host > 0, np.minimum(layer_gradients, gradients), gradients) / GB,
@@ -147,7 +150,7 @@ def _resident(work: Work, plan: Layout, gpus: Floats) -> Floats:
 def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
     """Bytes of a layer that backward reads: as the plan keeps them, and all of them."""
     tokens = plan.micro_batch * work.seq_len
-    d, f, gated = work.width, work.ffn_width, work.ffn_matrices - 2
+    d, f, gated = work.residual_width, work.ffn_width, work.ffn_matrices - 2
     attention = 2 * work.query_width + work.key_value_width
     everything = 4 * d + attention + (2 + gated) * f
     without_norms = 2 * d + attention + (1 + gated) * f
@@ -163,9 +166,10 @@ def _activations(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats
     """Bytes on the card and on the host; when they go to the host, two layers' stay."""
     kept, one_layer = saved_bytes(work, plan, value)
     tokens = plan.micro_batch * work.seq_len
-    working = np.where(plan.full > 0, one_layer, 0.0) + TEMPORARY_BYTES / 2 * value * tokens * work.width
-    on_card = np.where(plan.activations_on_host > 0, np.minimum(2.0, work.layers), work.layers) * kept
-    return on_card + working, plan.activations_on_host * work.layers * kept
+    working = np.where(plan.full > 0, one_layer, 0.0) + TEMPORARY_BYTES / 2 * value * tokens * work.residual_width
+    in_flight = work.layers * plan.pipeline  # a stage keeps the micro-batches that are on their way behind it
+    on_card = np.where(plan.activations_on_host > 0, np.minimum(2.0, in_flight), in_flight) * kept
+    return on_card + working, plan.activations_on_host * in_flight * kept
 
 
 def _logits(work: Work, plan: Layout) -> Floats:

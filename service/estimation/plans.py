@@ -1,4 +1,8 @@
-"""Which plans are worth trying, and the fastest that fits: one search for many machines at once."""
+"""Which plans are worth trying, and the fastest that fits: one search for many machines at once.
+
+Memory comes first: for every way to lay a model out, the largest micro-batch that fits follows without trying, and only
+what fits is timed. More memory never removes a plan, so it never costs time.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,19 @@ from numpy.typing import NDArray
 
 from service.estimation.flops import Floats, Work, work_of
 from service.estimation.hardware import Machine
-from service.estimation.memory import Layout, MemoryParts, available_gb, memory_parts, state_bytes
+from service.estimation.memory import ON_GPU, Layout, MemoryParts, available_gb, memory_parts, state_bytes
 from service.estimation.scaling import Links, links_of
-from service.estimation.step import Situation, Step, step
-from service.estimation.throughput import Chips, Efficiencies, Software, chips_of
+from service.estimation.step import Situation, Step, step, working_replicas
+from service.estimation.throughput import Chips, Efficiencies, Framework, Kernel, chips_of, software_of
 from service.estimation.workload import Checkpointing, Model, Offload, Optimizer, PinnedPlan, Sharding, Workload
 
 DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
 # Host RAM per GPU when a machine does not say: twice the card's memory, and what a desktop has at least.
 DEFAULT_HOST_SHARE, DEFAULT_HOST_GB = 2.0, 32.0
 HOST_USABLE = 0.85  # of the host's RAM: the operating system and the data loader need some
-T = TypeVar("T", Chips, Links, MemoryParts, Layout, Work)
+INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
+Columns = TypeVar("Columns", Chips, Links, MemoryParts, Layout, Work)
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Choice:
     optimizer: Optimizer
     offload: tuple[Offload, ...]
     sharding: Sharding
+    tensor: int = 1
+    pipeline: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Found:
     memory_gb: dict[str, float]
     needed_gb: float
     available_gb: float
-    host_gb: float
+    host_gb: float  # per GPU
     recompute_factor: float
 
 
@@ -57,42 +65,56 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
     """The plan of each machine for a workload that has a model."""
     if workload.model is None:
         raise ValueError("without a model there is no plan to search")
-    found: list[Found | None] = [None] * len(machines)
-    alone = [index for index, machine in enumerate(machines) if machine.gpu_count == 1]
-    together = [index for index, machine in enumerate(machines) if machine.gpu_count > 1]
-    for indices, many in ((alone, False), (together, True)):
-        if indices:
+    found: dict[int, Found] = {}
+    for many in (False, True):
+        rows = [row for row, machine in enumerate(machines) if (machine.gpu_count > 1) == many]
+        if rows:
             choices = choices_for(workload.plan, workload.optimizer, many)
-            rows = _Search(workload, workload.model, [machines[index] for index in indices], choices, known)
-            for index, best in zip(indices, rows.best(), strict=True):
-                found[index] = best
-    return [one for one in found if one is not None]
+            table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
+            found.update(zip(rows, table.best(), strict=True))
+    return [found[row] for row in range(len(machines))]
+
+
+# What is tried --------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=256)
 def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool) -> tuple[Choice, ...]:
-    """What is searched: all that is not pinned, plainest first."""
+    """All that is not pinned, plainest first."""
     checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
     if pinned.activation_checkpointing is not None:
         checkpointings = (pinned.activation_checkpointing,)
-    shardings: tuple[Sharding, ...] = ("ddp", "zero1", "zero2", "fsdp") if many else ("none",)
-    if many and pinned.sharding not in (None, "none"):
-        shardings = (pinned.sharding,)
-    elif many and pinned.sharding == "none":
-        shardings = ("ddp",)  # several GPUs that share nothing but gradients
-    return tuple(
+    choices = [
         Choice(checkpointing, rule, offload, sharding)
-        for sharding in shardings
+        for sharding in _shardings(pinned, many)
         for rule, offload in _states(pinned, optimizer)
         for checkpointing in checkpointings
         if sharding != "ddp" or not offload or pinned.sharding is not None
-    )
+    ]
+    if many and pinned.sharding is None and not pinned.offload:
+        rule = pinned.optimizer or optimizer
+        choices += [
+            Choice(checkpointing, rule, (), "zero1", tensor, pipeline)
+            for tensor in (1, 2, 4, 8)
+            for pipeline in (1, 2, 4, 8, 16)
+            for checkpointing in checkpointings
+            if tensor * pipeline > 1
+        ]
+    return tuple(choices)
+
+
+def _shardings(pinned: PinnedPlan, many: bool) -> tuple[Sharding, ...]:
+    if not many:
+        return ("none",)
+    if pinned.sharding is None:
+        return ("ddp", "zero1", "zero2", "fsdp")
+    return ("ddp",) if pinned.sharding == "none" else (pinned.sharding,)
 
 
 def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, tuple[Offload, ...]]]:
     rule = pinned.optimizer or optimizer
     if pinned.offload is not None:
-        kinds = [(rule, pinned.offload)]
+        kinds: list[tuple[Optimizer, tuple[Offload, ...]]] = [(rule, pinned.offload)]
     else:
         kinds = [
             (rule, ()),
@@ -102,53 +124,55 @@ def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, t
             (rule, ("optimizer", "gradients", "activations", "parameters")),
         ]
     if pinned.optimizer is None and rule not in ("adamw_8bit", "adafactor"):
-        kinds += [("adamw_8bit", pinned.offload or ())]
+        kinds.append(("adamw_8bit", pinned.offload or ()))
     return kinds
 
 
-def layout_of(choices: Sequence[Choice], eager: bool, fused_attention: bool) -> Layout:
+def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
+    """The software that a plan implies: the best current one unless it says otherwise."""
+    framework: Framework = {True: "compiled", False: "eager", None: "current"}[pinned.compiled]  # type: ignore[assignment]
+    if pinned.flash_attention is False:
+        return framework, "plain"
+    return framework, "fused" if framework == "eager" else "newest"
+
+
+def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
     """Plans as columns; the micro-batch is one sequence until it is chosen."""
     bytes_of = [state_bytes(choice.optimizer) for choice in choices]
 
-    def flag(values: Sequence[bool]) -> Floats:
+    def column(values: Sequence[float]) -> Floats:
         return np.array(values, dtype=float)
 
     return Layout(
         micro_batch=np.ones(len(choices)),
-        full=flag([choice.checkpointing == "full" for choice in choices]),
-        selective=flag([choice.checkpointing == "selective" for choice in choices]),
-        state_bytes=np.array([hidden for hidden, _ in bytes_of]),
-        state_bytes_embedding=np.array([embedding for _, embedding in bytes_of]),
-        states_on_host=flag(["optimizer" in choice.offload for choice in choices]),
-        gradients_on_host=flag(["gradients" in choice.offload for choice in choices]),
-        activations_on_host=flag(["activations" in choice.offload for choice in choices]),
-        parameters_on_host=flag(["parameters" in choice.offload for choice in choices]),
-        shard_states=flag([choice.sharding in ("zero1", "zero2", "fsdp") for choice in choices]),
-        shard_gradients=flag([choice.sharding in ("zero2", "fsdp") for choice in choices]),
-        shard_parameters=flag([choice.sharding == "fsdp" for choice in choices]),
-        fused_attention=flag([fused_attention] * len(choices)),
-        eager=flag([eager] * len(choices)),
+        full=column([choice.checkpointing == "full" for choice in choices]),
+        selective=column([choice.checkpointing == "selective" for choice in choices]),
+        state_bytes=column([hidden for hidden, _ in bytes_of]),
+        state_bytes_embedding=column([embedding for _, embedding in bytes_of]),
+        states_on_host=column(["optimizer" in choice.offload for choice in choices]),
+        gradients_on_host=column(["gradients" in choice.offload for choice in choices]),
+        activations_on_host=column(["activations" in choice.offload for choice in choices]),
+        parameters_on_host=column(["parameters" in choice.offload for choice in choices]),
+        shard_states=column([choice.sharding in ("zero1", "zero2", "fsdp") for choice in choices]),
+        shard_gradients=column([choice.sharding in ("zero2", "fsdp") for choice in choices]),
+        shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
+        tensor=column([choice.tensor for choice in choices]),
+        pipeline=column([choice.pipeline for choice in choices]),
+        fused_attention=column(fused_attention),
+        eager=column(eager),
     )
 
 
-def software_of(pinned: PinnedPlan, known: Efficiencies) -> Software:
-    """The framework that a plan implies: the best current one unless it says otherwise."""
-    eager = pinned.compiled is False
-    traffic = {True: known.traffic_compiled, False: known.traffic_eager, None: known.traffic_current}[pinned.compiled]
-    return Software(
-        traffic=np.array(traffic),
-        launch=np.array(known.launch_eager if eager else known.launch_current),
-        fused_attention=np.array(0.0 if pinned.flash_attention is False else 1.0),
-    )
-
-
-def gathered(columns: T, rows: NDArray[np.intp]) -> T:
+def gathered(columns: Columns, rows: Rows) -> Columns:
     """The same columns with other rows."""
     return type(columns)(**{item.name: getattr(columns, item.name)[rows] for item in fields(columns)})
 
 
+# The search -----------------------------------------------------------------------------------------------------------
+
+
 class _Search:
-    """Machines times choices: memory first, then the time of what fits."""
+    """Machines times choices, as one table."""
 
     def __init__(
         self,
@@ -158,100 +182,93 @@ class _Search:
         choices: Sequence[Choice],
         known: Efficiencies,
     ) -> None:
-        self.workload, self.model, self.machines, self.choices, self.known = workload, model, machines, choices, known
+        self.workload, self.machines, self.choices, self.known = workload, machines, choices, known
         pinned = workload.plan
+        framework, kernel = framework_of(pinned)
         self.work = work_of([model])
-        self.software = software_of(pinned, known)
-        newest = np.full(len(machines), 0.0 if pinned.compiled is False else 1.0)
-        self.chips = chips_of(
-            [machine.gpu for machine in machines], [workload.precision] * len(machines), newest, known
-        )
+        self.software = software_of([framework], [kernel], known)
+        self.chips = chips_of([one.gpu for one in machines], workload.precision, [kernel] * len(machines), known)
         self.links = links_of(machines)
-        sequences = (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len
-        self.working = np.minimum(self.links.gpus, max(1.0, np.floor(sequences)))
-        self.sequences = np.maximum(sequences, 1.0) / self.working
-        self.layout = layout_of(choices, pinned.compiled is False, pinned.flash_attention is not False)
+        self.layout = layout_of(choices, [framework == "eager"] * len(choices), [kernel != "plain"] * len(choices))
+        self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
+        self.offered = available_gb(np.array([one.gpu.memory_gb for one in machines]))
+        self.host = np.array([_host_gb(one) for one in machines])
 
     def best(self) -> list[Found]:
-        machine, choice = np.divmod(np.arange(len(self.machines) * len(self.choices)), len(self.choices))
-        batch = self._micro_batches(machine, choice)
-        memory = self._memory(machine, choice, batch)
-        lacks = self._lacks(machine, memory)
-        runs = np.flatnonzero(lacks <= 0)
-        seconds = np.full(len(machine), np.inf)
-        if len(runs):
-            seconds[runs] = self._step(machine[runs], choice[runs], batch[runs]).total
         shape = (len(self.machines), len(self.choices))
-        table = seconds.reshape(shape)
-        fits = np.isfinite(table).any(axis=1)
-        column = np.where(fits, table.argmin(axis=1), lacks.reshape(shape).argmin(axis=1))
+        machine, choice = (index.ravel() for index in np.indices(shape))
+        most = self.sequences / self._replicas(machine, choice)
+        batch = self._micro_batches(machine, choice, most)
+        memory = self._memory(machine, choice, batch)
+        lacks = self._lacks(machine, choice, memory)
+        seconds = np.full(len(machine), np.inf)
+        fitting = np.flatnonzero(lacks <= 0)
+        if len(fitting):
+            seconds[fitting] = self._step(machine[fitting], choice[fitting], batch[fitting]).total
+        fits = np.isfinite(seconds.reshape(shape)).any(axis=1)
+        column = np.where(fits, seconds.reshape(shape).argmin(axis=1), lacks.reshape(shape).argmin(axis=1))
         chosen = np.arange(len(self.machines)) * len(self.choices) + column
         return self._found(column, batch[chosen], gathered(memory, chosen), lacks[chosen], fits)
 
-    def _memory(self, machine: NDArray[np.intp], choice: NDArray[np.intp], batch: Floats) -> MemoryParts:
+    def _replicas(self, machine: Rows, choice: Rows) -> Floats:
+        return working_replicas(np.array(self.sequences), self.links.gpus[machine], gathered(self.layout, choice))
+
+    def _memory(self, machine: Rows, choice: Rows, batch: Floats) -> MemoryParts:
         layout = replace(gathered(self.layout, choice), micro_batch=batch)
         return memory_parts(self.work, layout, self.links.gpus[machine], self.workload.precision)
 
-    def _micro_batches(self, machine: NDArray[np.intp], choice: NDArray[np.intp]) -> Floats:
+    def _micro_batches(self, machine: Rows, choice: Rows, most: Floats) -> Floats:
         """Pinned, else the largest that fits: more tokens at once are never slower per token."""
-        most = self.sequences[machine]
         pinned = self.workload.plan.micro_batch
         if pinned is not None:
             return np.minimum(float(pinned), most)
         # memory grows with a straight line once the loss is chunked, and never lies above it before
         few, more = self._memory(machine, choice, np.array(64.0)), self._memory(machine, choice, np.array(128.0))
-        room = _largest(few.total, more.total, self._available(machine))
-        largest = np.minimum(room, _largest(few.host, more.host, self._host(machine)))
-        return _allowed(np.clip(largest, 1.0, most), most)
+        room = _largest(few.total, more.total, self.offered[machine])
+        largest = np.minimum(room, _largest(few.host, more.host, self.host[machine]))
+        return _allowed(np.clip(largest, np.minimum(1.0, most), most), most)
 
-    def _available(self, machine: NDArray[np.intp]) -> Floats:
-        offered: Floats = available_gb(np.array([one.gpu.memory_gb for one in self.machines]))[machine]
-        return offered
+    def _lacks(self, machine: Rows, choice: Rows, memory: MemoryParts) -> Floats:
+        lacks = np.maximum(memory.total - self.offered[machine], memory.host - self.host[machine])
+        possible = self.layout.tensor[choice] <= self.links.in_node[machine]
+        possible &= (self.layout.tensor * self.layout.pipeline)[choice] <= self.links.gpus[machine]
+        possible &= self.layout.pipeline[choice] <= self.work.layers
+        return np.where(possible, lacks, np.inf)
 
-    def _host(self, machine: NDArray[np.intp]) -> Floats:
-        """GB of host RAM per GPU."""
-        per_gpu = [
-            max(DEFAULT_HOST_GB, DEFAULT_HOST_SHARE * one.gpu.memory_gb)
-            if one.host_memory_gb is None
-            else one.host_memory_gb / min(one.gpu_count, one.gpus_per_node)
-            for one in self.machines
-        ]
-        usable: Floats = HOST_USABLE * np.array(per_gpu)[machine]
-        return usable
-
-    def _lacks(self, machine: NDArray[np.intp], memory: MemoryParts) -> Floats:
-        lacks: Floats = np.maximum(memory.total - self._available(machine), memory.host - self._host(machine))
-        return lacks
-
-    def _step(self, machine: NDArray[np.intp], choice: NDArray[np.intp], batch: Floats) -> Step:
+    def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
         layout = replace(gathered(self.layout, choice), micro_batch=batch)
         asked = self.workload.plan.optimizer or self.workload.optimizer
-        quantised = [one.optimizer != asked for one in self.choices]
-        muon = [asked == "muon"] * len(self.choices)
+        quantised = np.array([one.optimizer != asked for one in self.choices], dtype=float)
         rows = Situation(
             work=self.work,
             chips=gathered(self.chips, machine),
             software=self.software,
             layout=layout,
             links=gathered(self.links, machine),
-            sequences=self.sequences[machine],
-            orthogonalised=np.array(muon, dtype=float)[choice],
-            quantised=np.array(quantised, dtype=float)[choice],
+            sequences=np.array(self.sequences),
+            stages=np.array(INTERLEAVED_STAGES),
+            repeated=self._repeated(choice),
+            orthogonalised=np.array(float(asked == "muon")),
+            quantised=quantised[choice],
             precision=self.workload.precision,
         )
         return step(rows, self.known)
 
+    def _repeated(self, choice: Rows) -> Floats:
+        repeated: Floats = (self.layout.full + self.layout.selective * self.known.selective_recompute)[choice]
+        return repeated
+
     def _found(
-        self, column: NDArray[np.intp], batch: Floats, memory: MemoryParts, lacks: Floats, fits: NDArray[np.bool_]
+        self, column: Rows, batch: Floats, memory: MemoryParts, lacks: Floats, fits: NDArray[np.bool_]
     ) -> list[Found]:
         everyone = np.arange(len(self.machines))
         taken = self._step(everyone, column, batch)
-        available, needed = self._available(everyone).tolist(), memory.total.tolist()
-        names = [item.name for item in fields(MemoryParts) if item.name != "host"]
-        memory_rows = list(zip(*(getattr(memory, name).tolist() for name in names), strict=True))
+        cut = (self.layout.tensor * self.layout.pipeline)[column]
+        working = np.minimum(self._replicas(everyone, column) * cut, self.links.gpus).tolist()
+        memory_rows = list(zip(*(getattr(memory, name).tolist() for name in ON_GPU), strict=True))
         part_rows = list(zip(*(part.tolist() for part in taken.parts.values()), strict=True))
-        factor = (1 + taken.forwards_repeated / 3).tolist()
-        totals, hosts, working = taken.total.tolist(), memory.host.tolist(), self.working.tolist()
+        factors, needed = (1 + self._repeated(column) / 3).tolist(), memory.total.tolist()
+        totals, hosts, offered = taken.total.tolist(), memory.host.tolist(), self.offered.tolist()
         return [
             Found(
                 choice=self.choices[column[row]],
@@ -261,14 +278,21 @@ class _Search:
                 working_gpus=working[row],
                 step_s=totals[row],
                 parts_s=dict(zip(taken.parts, part_rows[row], strict=True)),
-                memory_gb=dict(zip(names, memory_rows[row], strict=True)),
+                memory_gb=dict(zip(ON_GPU, memory_rows[row], strict=True)),
                 needed_gb=needed[row],
-                available_gb=available[row],
+                available_gb=offered[row],
                 host_gb=hosts[row],
-                recompute_factor=factor[row],
+                recompute_factor=factors[row],
             )
             for row in everyone
         ]
+
+
+def _host_gb(machine: Machine) -> float:
+    """GB of host RAM that one GPU may use."""
+    if machine.host_memory_gb is None:
+        return HOST_USABLE * max(DEFAULT_HOST_GB, DEFAULT_HOST_SHARE * machine.gpu.memory_gb)
+    return HOST_USABLE * machine.host_memory_gb / min(machine.gpu_count, machine.gpus_per_node)
 
 
 def _largest(at_64: Floats, at_128: Floats, limit: Floats) -> Floats:
@@ -291,7 +315,5 @@ def _allowed(largest: Floats, most: Floats) -> Floats:
 def _micro_batches_for(sequences: float) -> tuple[float, ...]:
     powers = {2.0**exponent for exponent in range(13) if 2.0**exponent <= sequences}
     whole = round(sequences)
-    divisors = (
-        {float(size) for size in range(1, min(whole, 4096) + 1) if whole % size == 0} if whole == sequences else set()
-    )
+    divisors = {float(size) for size in range(1, min(whole, 4096) + 1) if whole == sequences and whole % size == 0}
     return tuple(sorted({min(1.0, sequences)} | powers | divisors))

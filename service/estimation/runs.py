@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from service.estimation.hardware import Gpu, Interconnect, Machine
+from service.estimation.throughput import Framework, Kernel
 from service.estimation.workload import (
     Checkpointing,
     Model,
@@ -18,7 +19,6 @@ from service.estimation.workload import (
     Workload,
 )
 
-Framework = Literal["eager", "compiled", "current", "fused", "legacy"]
 Word = TypeVar("Word")
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -27,6 +27,7 @@ CHECKPOINTINGS: tuple[Checkpointing, ...] = get_args(Checkpointing)
 OFFLOADS: tuple[Offload, ...] = get_args(Offload)
 SHARDINGS: tuple[Sharding, ...] = get_args(Sharding)
 INTERCONNECTS: tuple[Interconnect, ...] = get_args(Interconnect)
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 
 
@@ -41,6 +42,10 @@ class PublishedRun:
     workload: Workload
     machine: Machine
     framework: Framework
+    kernel: Kernel  # of attention
+    recomputed: float | None  # forwards repeated, where the settings say more than none, selective or full
+    tensor_parallel: int
+    pipeline_parallel: int
     tokens_per_s_per_gpu: float
     peak_memory_gb: float | None  # decimal GB as published
     fitted: bool  # by the rule stated at the top of the fit; the rest is only compared
@@ -70,6 +75,10 @@ def _run(row: Mapping[str, str], gpus: Mapping[str, Gpu]) -> PublishedRun:
         workload=workload,
         machine=_machine(row, gpus),
         framework=_one_of(row["framework"], FRAMEWORKS),
+        kernel=_one_of(row["attention_kernel"], KERNELS),
+        recomputed=_number(row, "recomputed"),
+        tensor_parallel=_whole(row, "tensor_parallel") or 1,
+        pipeline_parallel=_whole(row, "pipeline_parallel") or 1,
         tokens_per_s_per_gpu=float(row["tokens_per_s_per_gpu"]),
         peak_memory_gb=_number(row, "peak_memory_gb"),
         fitted=row["fitted"] == "yes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ NO_PEER_SHARE = 0.35  # of PCIe when every copy goes through host memory: 8 to 1
 NO_PEER_CROWD = 0.22  # the same with more than two GPUs on one host: 5 to 8 of 31
 PEER_SHARE = 0.80  # all-reduce over PCIe with peer-to-peer: 24.5 of 31 GB/s, tinygrad/open-gpu-kernel-modules
 NETWORK_SHARE = 0.94  # all-reduce over InfiniBand or RoCE with GPU Direct: 47 of 50 GB/s, nccl-tests issue 290
+HOST_MEMORY_GB_S = 160.0  # what the GPUs of a host share when they all read its RAM; servers have 200 to 500 (a guess)
 DEFAULT_NETWORK_GBIT_S = 400.0
 
 
@@ -47,17 +48,29 @@ def links_of(machines: Sequence[Machine]) -> Links:
     """The links of machines, one row each."""
     return Links(
         gpus=np.array([machine.gpu_count for machine in machines], dtype=float),
-        in_node=np.array([min(machine.gpu_count, machine.gpus_per_node) for machine in machines], dtype=float),
+        in_node=np.array([gpus_in_node(machine) for machine in machines], dtype=float),
         bus=np.array([_bus_gb_s(machine) for machine in machines]) * 1e9,
         network=np.array([machine.network_gbit_s or DEFAULT_NETWORK_GBIT_S for machine in machines])
         * (1e9 / 8 * NETWORK_SHARE),
-        host=np.array([_pcie_gb_s(machine) for machine in machines]) * 1e9 * PCIE_PINNED_SHARE,
+        host=np.array([_host_gb_s(machine) for machine in machines]) * 1e9,
     )
+
+
+def gpus_in_node(machine: Machine) -> int:
+    """GPUs that reach each other without a network card; a rack of Grace-Blackwell is one node of 72."""
+    rack = machine.gpu.form_factor == "superchip" and machine.gpu.architecture.startswith("Blackwell")
+    return min(machine.gpu_count, max(machine.gpus_per_node, 72 if rack else 1))
 
 
 def _pcie_gb_s(machine: Machine) -> float:
     gpu = machine.gpu
     return PCIE_LANE_GB_S.get(gpu.pcie_gen, PCIE_LANE_GB_S[4]) * (gpu.pcie_lanes or 16)
+
+
+def _host_gb_s(machine: Machine) -> float:
+    return min(
+        _pcie_gb_s(machine) * PCIE_PINNED_SHARE, HOST_MEMORY_GB_S / min(machine.gpu_count, machine.gpus_per_node)
+    )
 
 
 def _bus_gb_s(machine: Machine) -> float:
@@ -70,12 +83,18 @@ def _bus_gb_s(machine: Machine) -> float:
     return pcie * (NO_PEER_SHARE if machine.gpu_count == 2 else NO_PEER_CROWD)
 
 
-def all_reduce(volume: Floats, links: Links, known: Efficiencies) -> Floats:
+def all_reduce(volume: Floats, group: Links, known: Efficiencies) -> Floats:
     """Seconds to sum `volume` bytes over all GPUs: rings inside nodes, then one part per GPU between nodes."""
-    nodes = np.maximum(1.0, links.gpus / links.in_node)
-    inside = 2 * (links.in_node - 1) / links.in_node * volume / links.bus
-    between = 2 * (nodes - 1) / nodes * volume / links.in_node / links.network
+    nodes = np.maximum(1.0, group.gpus / group.in_node)
+    inside = 2 * (group.in_node - 1) / group.in_node * volume / group.bus
+    between = 2 * (nodes - 1) / nodes * volume / group.in_node / group.network
     return (inside + between) / known.bus
+
+
+def replicas(links: Links, tensor: Floats, pipeline: Floats) -> Links:
+    """The GPUs that hold the same part of a model that is cut `tensor` and `pipeline` ways."""
+    gpus = links.gpus / (tensor * pipeline)
+    return replace(links, gpus=gpus, in_node=np.clip(links.in_node / tensor, 1.0, gpus))
 
 
 def exposed(seconds: Floats, window: Floats, share: float) -> Floats:

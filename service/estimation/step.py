@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.estimation.flops import Floats, Work
+from service.estimation.flops import Floats, Work, split
 from service.estimation.memory import Layout, master_bytes, saved_bytes, value_bytes
-from service.estimation.scaling import Links, all_reduce, exposed
+from service.estimation.scaling import Links, all_reduce, exposed, replicas
 from service.estimation.throughput import Chips, Efficiencies, Software, micro_step
 from service.estimation.workload import Precision
 
@@ -36,7 +36,6 @@ class Step:
 
     parts: dict[str, Floats]
     total: Floats
-    forwards_repeated: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +47,27 @@ class Situation:
     software: Software
     layout: Layout
     links: Links
-    sequences: Floats  # per step and GPU
+    sequences: Floats  # per step, of all GPUs together
+    stages: Floats  # into which a GPU's layers are interleaved under pipeline parallelism
+    repeated: Floats  # forwards that checkpointing repeats
     orthogonalised: Floats  # 1 under Muon
     quantised: Floats  # 1 when the plan holds states in 8 bits though the workload does not ask for it
     precision: Precision
 
 
+def working_replicas(sequences: Floats, gpus: Floats, layout: Layout) -> Floats:
+    """Copies of the model that have something to do: no more than the step has sequences."""
+    busy: Floats = np.minimum(gpus / (layout.tensor * layout.pipeline), np.maximum(1.0, np.floor(sequences)))
+    return busy
+
+
 def step(rows: Situation, known: Efficiencies) -> Step:
     """The time of one optimizer step."""
-    work, layout, value = rows.work, rows.layout, value_bytes(rows.precision)
-    repeated = np.where(layout.full > 0, 1.0, layout.selective * known.selective_recompute)
-    micro = micro_step(work, rows.chips, rows.software, layout.micro_batch, repeated, value, known)
-    micro_steps = rows.sequences / layout.micro_batch
+    layout, value = rows.layout, value_bytes(rows.precision)
+    group = replicas(rows.links, layout.tensor, layout.pipeline)
+    mine = replace(rows, work=split(rows.work, layout.tensor, layout.pipeline), links=group)
+    micro = micro_step(mine.work, rows.chips, rows.software, layout.micro_batch, rows.repeated, value, known)
+    micro_steps = rows.sequences / working_replicas(rows.sequences, rows.links.gpus, layout) / layout.micro_batch
     parts = {
         "matmul": micro.matmul * micro_steps,
         "attention": micro.attention * micro_steps,
@@ -67,16 +75,28 @@ def step(rows: Situation, known: Efficiencies) -> Step:
         "logits": micro.logits * micro_steps,
         "recompute": micro.recompute * micro_steps,
         "launch": micro.launch * micro_steps,
-        "optimizer": _optimizer(rows, micro_steps, value),
-        "communication": _communication(rows, micro_steps, micro.total, value, known),
-        "offload": _offload(rows, micro_steps, micro.total, value, known),
+        "optimizer": _optimizer(mine, micro_steps, value),
+        "communication": _communication(mine, micro_steps, micro.total, value, known)
+        + _cut_model(mine, rows.links, micro_steps, micro.total, value, known),
+        "offload": _offload(mine, micro_steps, micro.total, value, known),
     }
     # states of 8 bits are unpacked and packed again; the little it costs keeps plans as given where both fit
     parts["optimizer"] = parts["optimizer"] + rows.quantised * QUANTISED_SLOWER * sum(parts.values())
     total = parts["matmul"]
     for name in PARTS[1:]:
         total = total + parts[name]
-    return Step(parts, total, repeated)
+    return Step(parts, total)
+
+
+def _cut_model(
+    mine: Situation, links: Links, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
+) -> Floats:
+    """What cutting matrices and layers costs: sums over the cut in every layer, and stages that wait."""
+    layout, work = mine.layout, mine.work
+    volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
+    sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / (links.bus * known.bus)
+    waiting = (layout.pipeline - 1) / mine.stages * micro_total
+    return sums * (1 - known.overlap_tensor) * micro_steps + waiting
 
 
 def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import numpy as np
 
 from service.estimation.flops import Floats, Work
 from service.estimation.hardware import Gpu
 from service.estimation.workload import Precision
+
+Framework = Literal["eager", "compiled", "current", "fused", "legacy"]
+Kernel = Literal["plain", "fused_2023", "fused", "newest"]  # of attention
 
 USABLE_BANDWIDTH = 0.85  # of the data sheet, by streaming benchmarks; every memory term is relative to it
 
@@ -30,6 +34,7 @@ class Efficiencies:
     matmul_traffic: float = constant(2.0, 1.0, 4.0, "x", "bytes that a matrix multiplication moves, over the least")
     matmul_traffic_large_cache: float = constant(1.1, 0.5, 3.0, "x", "the same where tens of MB of L2 hold the tiles")
     cached_traffic: float = constant(0.41, 0.2, 1.0, "x", "element-wise traffic left where tens of MB of L2 hold it")
+    attention_2023: float = constant(0.6, 0.3, 1.0, "x", "rate of fused attention of 2023, over today's")
     attention: float = constant(0.64, 0.3, 1.0, "of matmul", "rate of fused attention, Ampere and consumer cards")
     attention_hopper: float = constant(0.34, 0.2, 1.0, "of matmul", "rate of attention made for Ampere, on newer chips")
     attention_newest: float = constant(0.79, 0.3, 1.0, "of matmul", "rate of attention made for Hopper and Blackwell")
@@ -48,6 +53,7 @@ class Efficiencies:
     selective_recompute: float = constant(0.1, 0.0, 0.5, "of a forward", "work that selective checkpointing repeats")
     bus: float = constant(0.75, 0.4, 1.0, "of line rate", "bandwidth that collectives reach")
     overlap: float = constant(0.5, 0.2, 0.98, "of the time", "communication that hides behind computation")
+    overlap_tensor: float = constant(0.3, 0.0, 0.9, "of the time", "sums over cut matrices that hide behind others")
     overlap_host: float = constant(
         0.5, 0.1, 0.95, "of the time", "transfers to host memory that hide behind computation"
     )
@@ -134,20 +140,41 @@ def _allowed_tflops(gpu: Gpu, peak: float) -> float:
     return min(peak * (REACHED_OF_PEAK_CONSUMER if gpu.consumer else REACHED_OF_PEAK), by_power)
 
 
-def chips_of(gpus: Sequence[Gpu], precisions: Sequence[Precision], newest: Floats, known: Efficiencies) -> Chips:
-    """GPUs as columns; `newest` says to which degree attention kernels made for the chip are used."""
-    large = np.array([large_cache(gpu) for gpu in gpus], dtype=float)
-    modern = np.array([gpu.architecture in WIDE_ATTENTION and not large_cache(gpu) for gpu in gpus], dtype=float)
-    of_newer = known.attention_hopper ** (1 - newest) * known.attention_newest**newest
-    pairs = list(zip(gpus, precisions, strict=True))
+def chips_of(gpus: Sequence[Gpu], precision: Precision, kernels: Sequence[Kernel], known: Efficiencies) -> Chips:
+    """GPUs as columns, working in one precision."""
+    large = np.array([large_cache(gpu) for gpu in gpus])
     return Chips(
-        matmul=np.array([sustained_tflops(gpu, precision) for gpu, precision in pairs]) * 1e12,
-        wide_matmul=np.array([sustained_tflops(gpu, _wide(precision)) for gpu, precision in pairs]) * 1e12,
-        bandwidth=np.array([gpu.bandwidth_gb_s for gpu in gpus]) * 1e9 * USABLE_BANDWIDTH,
-        attention=np.where(modern > 0, of_newer, known.attention),
-        matmul_traffic=np.where(large > 0, known.matmul_traffic_large_cache, known.matmul_traffic),
-        cached_traffic=np.where(large > 0, known.cached_traffic, 1.0),
-        fp8=np.array([precision == "fp8" for precision in precisions], dtype=float),
+        matmul=np.array([sustained_tflops(gpu, precision) for gpu in gpus]) * 1e12,
+        wide_matmul=np.array([sustained_tflops(gpu, _wide(precision)) for gpu in gpus]) * 1e12,
+        bandwidth=np.array([gpu.bandwidth_gb_s for gpu in gpus]) * (1e9 * USABLE_BANDWIDTH),
+        attention=np.array([_attention(gpu, kernel, known) for gpu, kernel in zip(gpus, kernels, strict=True)]),
+        matmul_traffic=np.where(large, known.matmul_traffic_large_cache, known.matmul_traffic),
+        cached_traffic=np.where(large, known.cached_traffic, 1.0),
+        fp8=np.full(len(gpus), float(precision == "fp8")),
+    )
+
+
+def _attention(gpu: Gpu, kernel: Kernel, known: Efficiencies) -> float:
+    rate = known.attention
+    if gpu.architecture in WIDE_ATTENTION and not large_cache(gpu):
+        rate = known.attention_newest if kernel == "newest" else known.attention_hopper
+    return rate * known.attention_2023 if kernel == "fused_2023" else rate
+
+
+def software_of(frameworks: Sequence[Framework], kernels: Sequence[Kernel], known: Efficiencies) -> Software:
+    """Frameworks as columns."""
+    traffic: dict[Framework, float] = {
+        "eager": known.traffic_eager,
+        "compiled": known.traffic_compiled,
+        "current": known.traffic_current,
+        "fused": known.traffic_fused,
+        "legacy": known.traffic_legacy,
+    }
+    launch = {"eager": known.launch_eager, "legacy": known.launch_legacy}
+    return Software(
+        traffic=np.array([traffic[framework] for framework in frameworks]),
+        launch=np.array([launch.get(framework, known.launch_current) for framework in frameworks]),
+        fused_attention=np.array([float(kernel != "plain") for kernel in kernels]),
     )
 
 
@@ -226,7 +253,7 @@ def _element_wise_per_token(
     work: Work, chips: Chips, software: Software, value_bytes: float | Floats, known: Efficiencies
 ) -> Floats:
     gated = work.ffn_matrices - 2
-    values = 24 * work.width + (6 + 4 * gated) * work.ffn_width
-    quantised = 6 * work.width + (4 + 2 * gated) * work.ffn_width
+    values = 24 * work.residual_width + (6 + 4 * gated) * work.ffn_width
+    quantised = 6 * work.residual_width + (4 + 2 * gated) * work.ffn_width
     seconds_per_value = value_bytes * chips.cached_traffic / chips.bandwidth
     return (values * software.traffic + chips.fp8 * known.fp8_traffic * quantised) * seconds_per_value
