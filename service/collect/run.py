@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -52,6 +52,7 @@ async def collect(
     sessions: Sessions | None,  # None: nothing is stored, and nothing is known but the bundled list
     catalogue: Catalogue,
     now: datetime,
+    on_start: Callable[[int], object] = lambda run_id: None,  # told the id that the run will be remembered under
 ) -> CollectedRun:
     """Collect from one provider and remember what came of it. Raises AlreadyCollecting."""
     if sessions is None:
@@ -59,11 +60,13 @@ async def collect(
         return await asyncio.to_thread(judge, provider_class, fetched, Memory(), catalogue, now)
     async with sessions.begin() as session:
         await _claim(session, provider_class.slug)
+        run_id = await store.reserve_run(session)
+        on_start(run_id)
         fetched = await _fetch(provider_class(secrets), client)
         memory = await _remember(session, provider_class.slug)
         run = await asyncio.to_thread(judge, provider_class, fetched, memory, catalogue, now)
         before = await store.last_outcome(session, provider_class.slug)
-        stored = await store.save_run(session, run)
+        stored = await store.save_run(session, run, run_id)
     _report(run, stored.id, before)
     return run
 

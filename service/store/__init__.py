@@ -11,7 +11,9 @@ from service.store.runs import (
     collectors,
     last_outcome,
     rejections,
+    reserve_run,
     run,
+    run_is_under_way,
     runs,
 )
 from service.store.saving import StoredRun, save_run
@@ -41,7 +43,9 @@ __all__ = [
     "live_providers",
     "previous",
     "rejections",
+    "reserve_run",
     "run",
+    "run_is_under_way",
     "runs",
     "save_run",
     "saved_workload",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -51,6 +51,32 @@ async def runs(
 
 async def run(session: AsyncSession, run_id: int) -> Run | None:
     return await session.get(Run, run_id)
+
+
+async def reserve_run(session: AsyncSession) -> int:
+    """The id that a run will have, and a sign to other sessions that it is under way: it ends with the transaction."""
+    run_id: int = await session.scalar(text("SELECT nextval(pg_get_serial_sequence('run', 'id'))")) or 0
+    await session.execute(text("SELECT pg_advisory_xact_lock(:class, :run)"), _sign(run_id))
+    return run_id
+
+
+async def run_is_under_way(session: AsyncSession, run_id: int) -> bool:
+    """Whether some process is collecting under this id just now."""
+    return bool(await session.scalar(text(RUN_UNDER_WAY), _sign(run_id)))
+
+
+def _sign(run_id: int) -> dict[str, int]:
+    return {"class": UNDER_WAY, "run": run_id % 2**31}
+
+
+UNDER_WAY = 0x7275  # "ru": the first half of the advisory locks of runs; the second is the id
+RUN_UNDER_WAY = """
+SELECT EXISTS (
+    SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND datname = current_database()
+       AND classid::bigint = :class AND objid::bigint = :run
+)
+"""
 
 
 async def rejections(

@@ -35,9 +35,11 @@ class StoredRun:
     extended: int = 0  # prices: seen again
 
 
-async def save_run(session: AsyncSession, run: CollectedRun) -> StoredRun:
-    """Remember a run in the caller's transaction. Only one that is believed touches prices."""
+async def save_run(session: AsyncSession, run: CollectedRun, run_id: int | None = None) -> StoredRun:
+    """Remember a run in the caller's transaction. Only one that is believed touches prices. None: any id."""
     row = _row(run)
+    if run_id is not None:
+        row.id = run_id
     session.add(row)
     await session.flush()
     connection = await session.connection()

@@ -27,6 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 Outcome = Literal["ok", "set_aside", "failed"]
 
 ID = Identity(always=True)
+RESERVABLE_ID = Identity()  # a run's address is told before the run is over
 
 
 class Table(DeclarativeBase):
@@ -68,7 +69,7 @@ class Run(Table):
         Index(None, "collector", "id"),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, ID, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, RESERVABLE_ID, primary_key=True)
     collector: Mapped[str]  # slug of the module that read
     source: Mapped[str]
     started_at: Mapped[datetime]
