@@ -215,10 +215,13 @@ def why_set_aside(
 
 
 def medians(prices: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """The median USD per GPU-hour of each GPU, of pairs of catalogue name and price."""
-    by_gpu: defaultdict[str, list[float]] = defaultdict(list)
+    """The median USD per GPU-hour of each GPU, of pairs of catalogue name and price.
+
+    A price that is asked for several sizes or regions counts once: else the longest list alone would say what is usual.
+    """
+    by_gpu: defaultdict[str, set[float]] = defaultdict(set)
     for gpu, usd_per_gpu_hour in prices:
-        by_gpu[gpu].append(usd_per_gpu_hour)
+        by_gpu[gpu].add(round(usd_per_gpu_hour, 4))
     return {gpu: median(values) for gpu, values in by_gpu.items()}
 
 

@@ -23,8 +23,9 @@ from service import store
 from service.catalogue import Catalogue
 from service.checks import CollectedRun
 from service.collect.client import make_client
-from service.collect.run import Sessions, collect, outcome_of, shipped
+from service.collect.run import Sessions, collect, shipped
 from service.settings import Settings
+from service.store.saving import outcome_of
 
 FIRST_SECONDS: Final = 20.0
 NO_ANSWER_SECONDS: Final = 4.5  # nobody answered until then: nobody will

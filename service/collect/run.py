@@ -23,6 +23,7 @@ from service.catalogue import Catalogue
 from service.checks import CollectedRun, ErrorKind, Observation, Previous, check, medians
 from service.collect.client import Traffic, traffic
 from service.rates import usd_per_unit
+from service.store.saving import outcome_of
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -56,13 +57,13 @@ async def collect(
 ) -> CollectedRun:
     """Collect from one provider and remember what came of it. Raises AlreadyCollecting."""
     if sessions is None:
-        fetched = await _fetch(provider_class(secrets), client)
+        fetched = await _fetch(provider_class(secrets, now), client)
         return await asyncio.to_thread(judge, provider_class, fetched, Memory(), catalogue, now)
     async with sessions.begin() as session:
         await _claim(session, provider_class.slug)
         run_id = await store.reserve_run(session)
         on_start(run_id)
-        fetched = await _fetch(provider_class(secrets), client)
+        fetched = await _fetch(provider_class(secrets, now), client)
         memory = await _remember(session, provider_class.slug)
         run = await asyncio.to_thread(judge, provider_class, fetched, memory, catalogue, now)
         before = await store.last_outcome(session, provider_class.slug)
@@ -237,9 +238,3 @@ def _report(run: CollectedRun, run_id: object, before: store.Outcome | None) -> 
         bytes=run.bytes_fetched,
         seconds=round(run.duration_s, 3),
     )
-
-
-def outcome_of(run: CollectedRun) -> store.Outcome:
-    if run.error_kind:
-        return "failed"
-    return "set_aside" if run.set_aside else "ok"
