@@ -77,8 +77,8 @@ class Verda(Provider):
     url = "https://api.verda.com/v1"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        headers = await self.headers(client)
         try:
+            headers = await self.headers(client)
             prices = Answer("instance_types", await get_json(client, f"{self.url}/instance-types", headers=headers))
         except CredentialsRefused as refused:
             raise CredentialsRefused(f"{refused}: {' and '.join(self.auth.variables)}") from refused
@@ -108,9 +108,12 @@ class Verda(Provider):
         told = {answer.call for answer in answers}
         if told not in ({"instance_types"}, set(self.calls)):
             raise PayloadChanged(f"no {' and '.join(sorted(set(self.calls) - told))}: stock and places come together")
+        machines: list[InstanceType] = all_of(answers, "instance_types", list[InstanceType])
+        if not machines:
+            raise PayloadChanged("the price list is empty - at `$`")
         locations: list[Location] = all_of(answers, "locations", list[Location])
         free = {pricing: free_machines(answers, pricing) for pricing in (PurchaseOption.ON_DEMAND, PurchaseOption.SPOT)}
-        for machine in all_of(answers, "instance_types", list[InstanceType]):
+        for machine in machines:
             for pricing, price in prices_of(machine):
                 yield from offers_of(machine, pricing, price, locations, free[pricing])
 

@@ -91,23 +91,28 @@ class SkyPilot(Provider):
 
 def rows_of(call: str, text: str) -> list[Row]:
     """The rows with a whole number of GPUs. Raises PayloadChanged with the row and the column."""
-    table = csv.DictReader(io.StringIO(text))
-    if lacking := COLUMNS - set(table.fieldnames or ()):
-        raise PayloadChanged(f"{call}: column missing - at `$[0].{min(lacking)}`")
-    filled = [{name: value for name, value in row.items() if value} for row in table]
     try:
-        rows: list[Row] = narrow([row for row in filled if row.get("AcceleratorName")], list[Row])
+        with_gpu = [row for row in table_of(text) if row["AcceleratorName"]]
+        filled = [{name: value for name, value in row.items() if name and value} for row in with_gpu]
+        rows: list[Row] = narrow(filled, list[Row])
     except PayloadChanged as mismatch:
         raise PayloadChanged(f"{call}: {mismatch}") from mismatch
     return [row for row in rows if row.accelerator_count and row.accelerator_count % 1 == 0]
 
 
+def table_of(text: str) -> csv.DictReader[str]:
+    """The rows by column. Raises PayloadChanged when a column that is read is missing."""
+    table = csv.DictReader(io.StringIO(text), restval="")
+    if lacking := COLUMNS - set(table.fieldnames or ()):
+        raise PayloadChanged(f"Table missing required column `{min(lacking)}` - at `$[0]`")
+    return table
+
+
 def cloud_of(text: str) -> Cloud:
     """Whose list this is, by its instance types and columns. Raises PayloadChanged where that is not clear."""
-    table = csv.DictReader(io.StringIO(text))
-    names = [row.get("InstanceType") or "" for row in table if row.get("AcceleratorName")]
-    columns = set(table.fieldnames or ())
-    fitting = [cloud for cloud in CLOUDS.values() if names and fits(cloud, names, columns)]
+    table = table_of(text)
+    names = [row["InstanceType"] for row in table if row["AcceleratorName"]]
+    fitting = [cloud for cloud in CLOUDS.values() if names and fits(cloud, names, table.fieldnames or ())]
     fitting = [cloud for cloud in fitting if cloud.column] or fitting
     if len(fitting) != 1:
         known = ", ".join(cloud.folder for cloud in fitting) or "none that is known"
@@ -115,7 +120,7 @@ def cloud_of(text: str) -> Cloud:
     return fitting[0]
 
 
-def fits(cloud: Cloud, names: Sequence[str], columns: set[str]) -> bool:
+def fits(cloud: Cloud, names: Sequence[str], columns: Sequence[str]) -> bool:
     has_column = cloud.column is None or cloud.column in columns
     return has_column and all(re.fullmatch(cloud.machines, name) for name in names)
 
@@ -159,7 +164,10 @@ def gpu_info(text: str) -> tuple[str, float | None]:
         literal = ast.literal_eval(text.replace("null", "None"))
     except (SyntaxError, ValueError) as error:
         raise PayloadChanged(f"neither Python nor JSON: {text} - at `$[...].GpuInfo`") from error
-    info: GpuInfo = narrow(literal, GpuInfo)
+    try:
+        info: GpuInfo = narrow(literal, GpuInfo)
+    except PayloadChanged as mismatch:
+        raise PayloadChanged(f"{mismatch} in `$[...].GpuInfo`") from mismatch
     size = info.gpus[0].memory_info.size
     return info.gpus[0].name, (size / 1024 if size >= 1024 else size) or None
 
