@@ -21,7 +21,7 @@ from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOpti
 PRODUCTS = "https://apexapps.oracle.com/pls/apex/cetools/api/v1/products/"
 
 # Part number -> shapes, GPU, memory of one GPU in GB; the number after the last point of a shape is its GPUs.
-# https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, as of 2026-11; product to shape by their names.
+# https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, as of 2026-11; matched by their names.
 # Not in that list: H100T, which Oracle's own diagnostics treat as eight H100, and B4, the E4 machine with A100 40 GB.
 SHAPES: dict[str, tuple[tuple[str, ...], str, int]] = {
     "B88517": (("BM.GPU2.2",), "P100", 16),

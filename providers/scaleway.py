@@ -14,10 +14,10 @@ from typing import Literal, TypeVar
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, decode_json, each, get, narrow
+from providers.base import Answer, Offer, PayloadChanged, Provider, ProviderUnavailable, decode_json, each, get, narrow
 
 API = "https://api.scaleway.com/instance/v1/zones"
-ZONES = {  # https://www.scaleway.com/en/docs/account/reference-content/products-availability/, read 2026-11-24
+ZONES = {  # those that the API's own clients know (github.com/scaleway/scaleway-sdk-go, scw/locality.go), as of 2026-11
     "fr-par-1": "FR",
     "fr-par-2": "FR",
     "fr-par-3": "FR",
@@ -74,7 +74,10 @@ class Scaleway(Provider):
             return await pages(client, *wanted)
 
         wanted = [(zone, call) for zone in ZONES for call in self.calls]
-        return [answer for answers in await each(wanted, of_one) for answer in answers]
+        answers = [answer for part in await each(wanted, of_one) for answer in part]
+        if not answers:
+            raise ProviderUnavailable(f"{httpx.URL(API).host} knows none of the zones")
+        return answers
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "servers" for answer in answers):
@@ -91,13 +94,15 @@ class Scaleway(Provider):
 
 
 async def pages(client: httpx.AsyncClient, zone: str, call: str) -> list[Answer]:
-    """Every page of one list of one zone; how many entries there are stands in a header."""
+    """Every page of one list of one zone, none if there is no such zone; a header says how many entries there are."""
     url = f"{API}/{zone}/products/servers" + ("/availability" if call == "availability" else "")
     answers: list[Answer] = []
     seen, total = 0, 1
     while seen < total:
         page = str(len(answers) + 1)
-        response = await get(client, url, params={"page": page, "per_page": str(PER_PAGE)})
+        response = await get(client, url, params={"page": page, "per_page": str(PER_PAGE)}, accept=(404,))
+        if response.status_code == 404:
+            break
         answers.append(Answer(call, decode_json(response.content), {"zone": zone, "page": page}))
         entries = len(narrow(answers[-1].body, Entries).servers)
         seen += entries

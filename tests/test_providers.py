@@ -9,13 +9,14 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -236,6 +237,7 @@ class PriceServer:
     address: str
     answers: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     total: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failing: set[str] = field(default_factory=set)
     instead: tuple[int, str] | None = None  # status and text for every request
 
     def play(self, recording: Recording) -> None:
@@ -247,6 +249,8 @@ class PriceServer:
     def reply(self, method: str, asked: str) -> tuple[int, bytes, int]:
         if self.instead:
             return self.instead[0], self.instead[1].encode(), 0
+        if target(asked) in self.failing:
+            return 503, b"", 0
         if method == "POST" and "token" in urlsplit(asked).path:
             return 200, b'{"access_token": "of-the-test", "token_type": "Bearer", "expires_in": 3600}', 0
         waiting = self.answers.get(target(asked), [])
@@ -269,27 +273,31 @@ def entries(body: Any) -> int:
     return sum(len(part) for part in body.values() if isinstance(part, dict)) if isinstance(body, dict) else 0
 
 
-@pytest.fixture
-def price_server() -> Iterator[PriceServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, content, total = playing.reply(self.command, self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("X-Total-Count", str(total))
-            self.end_headers()
+class Handler(BaseHTTPRequestHandler):
+    playing: ClassVar[PriceServer]
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, content, total = self.playing.reply(self.command, self.path)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Total-Count", str(total))
+        self.end_headers()
+        with suppress(ConnectionError):  # whoever gives up on a run hangs up
             self.wfile.write(content)
 
-        do_POST = do_GET  # noqa: N815 - as http.server looks it up
+    do_POST = do_GET  # noqa: N815 - as http.server looks it up
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def log_message(self, *_: object) -> None:
+        pass
 
+
+@pytest.fixture
+def price_server() -> Iterator[PriceServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        playing = PriceServer(f"http://127.0.0.1:{server.server_port}")
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield playing
+        Handler.playing = PriceServer(f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield Handler.playing
         server.shutdown()
 
 
@@ -350,6 +358,59 @@ def test_a_provider_without_its_key_says_which_variable_is_missing(provider_clas
     assert provider_class.missing(complete) is None
     for variable in provider_class.auth.variables:
         assert provider_class.missing({**complete, variable: ""}) == variable
+
+
+# What no recording shows ---------------------------------------------------------------------------------------------
+
+
+async def test_a_region_that_fails_fails_the_run(price_server: PriceServer, client: httpx.AsyncClient) -> None:
+    recording = recording_of("aws")
+    lost = next(each.url for each in recording.answers if each.answer.call == "on_demand")
+    price_server.play(recording)
+    price_server.failing.add(target(lost or ""))
+
+    with pytest.raises(ProviderUnavailable):
+        await discover()["aws"]().fetch(client)
+
+
+async def test_a_next_page_on_another_host_is_not_followed(
+    price_server: PriceServer, client: httpx.AsyncClient
+) -> None:
+    provider_class = discover()["azure"]
+    first = recording_of("azure").answers[0]
+    body = {**first.answer.body, "NextPageLink": "https://elsewhere.example/api/retail/prices?$skip=1000"}
+    price_server.play(
+        Recording(source="", recorded=datetime.now(UTC), answers=[replace(first, answer=Answer("prices", body))])
+    )
+
+    with pytest.raises(PayloadChanged, match="NextPageLink"):
+        await provider_class().fetch(client)
+
+
+def test_a_saved_script_is_read_as_the_list_it_carries() -> None:
+    provider_class = discover()["aws"]
+    body = next(each.body for each in answers_of(provider_class) if each.call == "spot")
+
+    saved = provider_class().saved_answers(f"callback({ENCODER.encode(body).decode()});")
+
+    assert [(answer.call, answer.body) for answer in saved] == [("spot", body)]
+
+
+@pytest.mark.parametrize(
+    ("slug", "known", "unknown"),
+    [
+        ("aws", "p5.48xlarge", "p9x.48xlarge"),
+        ("azure", "Standard_ND96isr_H100_v5", "Standard_ND256isr_X100_v9"),
+        ("oracle", "Compute - GPU - H100", "Compute - GPU - X100"),
+    ],
+)
+def test_a_machine_that_no_table_knows_is_reported_under_its_own_name(slug: str, known: str, unknown: str) -> None:
+    provider_class = discover()[slug]
+    text = to_text(recording_of(slug)).replace(known, unknown).replace("B98415", "B99999")
+
+    offers = list(provider_class().parse([each.answer for each in from_text(text).answers]))
+
+    assert unknown.rpartition(" ")[2] in {offer.gpu for offer in offers}
 
 
 # The folder ----------------------------------------------------------------------------------------------------------
