@@ -1,4 +1,4 @@
-"""What single sources need beside the contract: pages without a number, a key that may be missing, a list that is gone."""
+"""What single sources need beside the contract: pages without a number, a missing key, a list that is gone."""
 
 from __future__ import annotations
 
