@@ -5,6 +5,7 @@ Reading order: here, `spelling` (which GPU a name means), `files` (how the files
 
 from __future__ import annotations
 
+import csv
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from service.catalogue.files import (
 )
 from service.catalogue.spelling import Names, UnknownGpu, names_of, resolve
 from service.estimation.hardware import Gpu
+from service.estimation.runs import PublishedRun, read_runs
 from service.estimation.throughput import Efficiencies, read_efficiencies
 from service.estimation.workload import Workload
 
@@ -78,15 +80,20 @@ class Catalogue:
         raise UnknownCountry(code, self._nearest_countries(code.casefold()))
 
     def _nearest_countries(self, code: str) -> tuple[str, ...]:
-        known = {
-            name.casefold(): entry.code for entry in self.electricity.values() for name in (entry.code, entry.name)
-        }
+        entries = self.electricity.values()
+        known = {name.casefold(): entry.code for entry in entries for name in (entry.code, entry.name)}
+        known |= {"uk": "GB", "el": "GR"}  # as the European Union writes them
         return tuple(dict.fromkeys(known[name] for name in get_close_matches(code, known)))
 
     @property
     def efficiencies(self) -> Efficiencies:
         """The fitted constants; read when first asked for, since collecting prices needs none."""
         return load_efficiencies()
+
+    @property
+    def runs(self) -> tuple[PublishedRun, ...]:
+        """The published runs that the constants are fitted to, and that an estimate names as its evidence."""
+        return load_runs()
 
 
 @cache
@@ -112,6 +119,11 @@ def load() -> Catalogue:
 @cache
 def load_efficiencies() -> Efficiencies:
     return read_efficiencies(tomllib.loads(text_of("efficiencies.toml")))
+
+
+@cache
+def load_runs() -> tuple[PublishedRun, ...]:
+    return read_runs(csv.DictReader(text_of("runs.csv").splitlines()), load().gpus)
 
 
 def text_of(file: str) -> str:
