@@ -410,8 +410,9 @@ def without_duplicates(candidates: Iterable[_Candidate], rejections: list[Reject
     return list(best.values()), repeated
 
 
-def _preference(candidate: _Candidate) -> tuple[bool, float]:
-    return candidate.observation.available is False, candidate.usd_per_hour
+def _preference(candidate: _Candidate) -> tuple[bool, float, bool, str]:
+    seen = candidate.observation
+    return seen.available is False, candidate.usd_per_hour, seen.available is None, seen.currency
 
 
 def _duplicate(first: _Candidate, other: _Candidate) -> Reason:

@@ -50,6 +50,7 @@ class Bundled(Provider):
     pricing_page = "https://gpurentalprices.com"
     calls = {"offers": str}
     source = "bundled"
+    slug = "bundled"  # known without discover(), which looks into every other module
     interval = timedelta(days=365)  # it changes with the software only
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
