@@ -12,6 +12,7 @@ for; the same with only a `lowestPrice`, as in the documentation (there inside `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -136,33 +137,69 @@ class RunPod(Provider):
             yield from READERS[answer.call](answer.body)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """One GPU type as one tier sells it."""
+
+    gpu: str
+    memory_gb: float | None
+    name: str | None  # None: not said
+    largest: int | None  # GPUs of the largest machine; None: not said
+    available: bool | None
+
+    def at(self, price: Decimal | None, pricing: PurchaseOption = PurchaseOption.ON_DEMAND) -> Iterator[Offer]:
+        """A price per GPU as machines of 1, 2, 4, 8 GPUs; none where the price is 0."""
+        if not price:
+            return
+        for count in counts_up_to(self.largest or 1):
+            yield Offer(
+                instance_type=self.gpu,
+                gpu=self.gpu,
+                gpu_count=count,
+                gpu_memory_gb=self.memory_gb,
+                price_per_hour=price * count,
+                currency="USD",
+                pricing=pricing,
+                tier=self.name,
+                available=self.available,
+                count_is_derived=True,
+            )
+
+
 def read_gpu_types(body: Any) -> Iterator[Offer]:
     prices: Prices = narrow(body, Prices)
     for gpu in prices.data.gpu_types:
         if gpu.secure_cloud:
-            most, stock = gpu.max_gpu_count_secure_cloud, in_stock(gpu.secure_stock)
-            yield from both_prices(gpu, "secure", gpu.secure_price, gpu.secure_spot_price, most, stock)
+            secure = tier(gpu, "secure", gpu.max_gpu_count_secure_cloud, gpu.secure_stock)
+            yield from both_prices(secure, gpu.secure_price, gpu.secure_spot_price)
         if gpu.community_cloud:
-            most, stock = gpu.max_gpu_count_community_cloud, in_stock(gpu.community_stock)
-            yield from both_prices(gpu, "community", gpu.community_price, gpu.community_spot_price, most, stock)
+            community = tier(gpu, "community", gpu.max_gpu_count_community_cloud, gpu.community_stock)
+            yield from both_prices(community, gpu.community_price, gpu.community_spot_price)
 
 
-def both_prices(
-    gpu: PricedGpu, tier: str, on_demand: Decimal | None, spot: Decimal | None, most: int | None, available: bool | None
-) -> Iterator[Offer]:
-    yield from machines(gpu.id, gpu.memory_in_gb, tier, on_demand, most, available)
+def tier(gpu: PricedGpu, name: str, largest: int | None, stock: Stock | None) -> Tier:
+    available = None if stock is None else stock.stock_status is not None
+    return Tier(gpu=gpu.id, memory_gb=gpu.memory_in_gb, name=name, largest=largest, available=available)
+
+
+def both_prices(sold: Tier, on_demand: Decimal | None, spot: Decimal | None) -> Iterator[Offer]:
+    yield from sold.at(on_demand)
     if spot != on_demand:
-        yield from machines(gpu.id, gpu.memory_in_gb, tier, spot, most, available, PurchaseOption.SPOT)
+        yield from sold.at(spot, PurchaseOption.SPOT)
 
 
 def read_lowest_price(body: Any) -> Iterator[Offer]:
     prices: LowestPrices = narrow(body, LowestPrices)
     for gpu in prices.data.gpu_types:
         lowest = gpu.lowest_price
-        tier = {(True, False): "secure", (False, True): "community"}.get((gpu.secure_cloud, gpu.community_cloud))
-        most = max(lowest.available_gpu_counts or [1])
-        available = None if lowest.stock_status is UNSET else lowest.stock_status is not None
-        yield from machines(gpu.id, gpu.memory_in_gb, tier, lowest.uninterruptable_price, most, available)
+        sold = Tier(
+            gpu=gpu.id,
+            memory_gb=gpu.memory_in_gb,
+            name={(True, False): "secure", (False, True): "community"}.get((gpu.secure_cloud, gpu.community_cloud)),
+            largest=max(lowest.available_gpu_counts or [1]),
+            available=None if lowest.stock_status is UNSET else lowest.stock_status is not None,
+        )
+        yield from sold.at(lowest.uninterruptable_price)
 
 
 def read_examples(body: Any) -> Iterator[Offer]:
@@ -180,12 +217,10 @@ def read_catalog_gpus(body: Any) -> Iterator[Offer]:
     catalog: Catalog = narrow(body, Catalog)
     for gpu in catalog.gpus:
         available = None if gpu.availability is None else gpu.availability != "NONE"
-        if gpu.secure:
-            yield from machines(gpu.id, gpu.memory, "secure", gpu.price.secure, gpu.max_count.secure, available)
-        if gpu.community:
-            yield from machines(
-                gpu.id, gpu.memory, "community", gpu.price.community, gpu.max_count.community, available
-            )
+        for name, offered in (("secure", gpu.secure), ("community", gpu.community)):
+            largest: int | None = getattr(gpu.max_count, name)
+            sold = Tier(gpu=gpu.id, memory_gb=gpu.memory, name=name, largest=largest, available=available)
+            yield from sold.at(getattr(gpu.price, name)) if offered else ()
 
 
 READERS = {
@@ -194,33 +229,3 @@ READERS = {
     "catalog_gpus": read_catalog_gpus,
     "examples": read_examples,
 }
-
-
-def in_stock(stock: Stock | None) -> bool | None:
-    return None if stock is None else stock.stock_status is not None
-
-
-def machines(
-    gpu: str,
-    memory_gb: float | None,
-    tier: str | None,
-    price: Decimal | None,
-    most: int | None,
-    available: bool | None,
-    pricing: PurchaseOption = PurchaseOption.ON_DEMAND,
-) -> Iterator[Offer]:
-    """A price per GPU as machines of 1, 2, 4, 8 GPUs; none where the price is 0."""
-    for count in counts_up_to(most or 1) if price else ():
-        assert price is not None
-        yield Offer(
-            instance_type=gpu,
-            gpu=gpu,
-            gpu_count=count,
-            gpu_memory_gb=memory_gb,
-            price_per_hour=price * count,
-            currency="USD",
-            pricing=pricing,
-            tier=tier,
-            available=available,
-            count_is_derived=True,
-        )
