@@ -6,6 +6,7 @@ server can give it again; an answer without one is only ever handed over as a sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 REDACTED = "REDACTED"
 MOST_ENTRIES = 12  # of one list in a recording
+FEWEST_ENTRIES = 4  # of each, where many answers have the same list
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,19 @@ OffersWith = Callable[[Any], list[Offer]]  # what is offered with this in the pl
 
 
 def cut_down(provider: Provider, recording: Recording, most: int = MOST_ENTRIES) -> Recording:
-    """The recording with its long lists shortened to what makes offers, and two entries beside that make none."""
+    """The recording with its long lists shortened to what makes offers, and two entries beside that make none.
+
+    The longest answer is cut first, since every other is tried out beside it; the more of a kind, the shorter each.
+    """
     answers = list(recording.answers)
-    for position, recorded in enumerate(answers):
-        others = [each.answer for each in answers if each.answer.call != recorded.answer.call]
+    alike = Counter(each.answer.call for each in answers)
+    for position in sorted(range(len(answers)), key=lambda at: -len(ENCODER.encode(answers[at].answer.body))):
+        recorded = answers[position]
+        call = recorded.answer.call
+        others = [each.answer for each in answers if each.answer.call != call]
         offers_with = partial(offers_beside, provider, others, recorded.answer)
-        shape = provider.calls[recorded.answer.call]
-        body = shortened(inspect.type_info(shape), recorded.answer.body, offers_with, most)
+        shape = inspect.type_info(provider.calls[call])
+        body = shortened(shape, recorded.answer.body, offers_with, max(FEWEST_ENTRIES, most // alike[call]))
         answers[position] = replace(recorded, answer=replace(recorded.answer, body=body))
     return replace(recording, answers=answers)
 

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import json
 import re
+import textwrap
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+import msgspec
 import pytest
 from msgspec import inspect
 
@@ -423,6 +425,18 @@ def test_names_are_unique_and_slugs_are_lower_case_words() -> None:
     assert all(re.fullmatch("[a-z][a-z0-9]*", slug) for slug in found)
 
 
+def test_the_example_of_the_readme_is_a_provider() -> None:
+    readme = (Path(providers.__file__).parent / "README.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(re.findall(r"( *)```python\n(.*?)```", readme, re.DOTALL)[0][1])
+    known = {**vars(providers.base), "Decimal": Decimal, "msgspec": msgspec}
+
+    exec(f"from __future__ import annotations\n{code}", known)
+    machines = [{"name": "big", "gpu": "H100 SXM", "gpus": 8, "hourly": Decimal("20.80")}]
+    offers = list(known["Example"]().parse([Answer("machines", machines)]))
+
+    assert [(offer.instance_type, offer.price_per_hour) for offer in offers] == [("big", Decimal("20.80"))]
+
+
 def test_providers_know_nothing_of_the_service() -> None:
     modules = sorted(Path(providers.__file__).parent.rglob("*.py"))
 
@@ -452,8 +466,12 @@ async def test_a_recording_is_made_of_what_was_answered_and_where(
     made = await record(provider_class(now=now), client, now)
 
     assert made.recorded == now
-    assert [each.answer for each in made.answers] == [each.answer for each in played.answers]
+    asked = [(each.answer.call, each.answer.parameters) for each in made.answers]
+    assert asked == [(each.answer.call, each.answer.parameters) for each in played.answers]
     assert {each.url for each in made.answers} == {each.url for each in played.answers}
+    offers = parsed(provider_class, [each.answer for each in made.answers])
+    assert offers
+    assert all(offer in offers_in(provider_class) for offer in offers)
 
 
 async def test_a_recording_keeps_no_secret_that_a_provider_repeats() -> None:
