@@ -364,7 +364,11 @@ def test_an_electricity_price_that_does_not_hold_is_refused(before: str, after: 
 
 @pytest.mark.parametrize(
     "line",
-    ["2026-10-09,EUR,2,https://a.example", "2026-10-09,SEK,0,https://a.example", "2026-10-10,SEK,11,https://a.example"],
+    [
+        "2026-10-09,EUR,2,https://a.example,here",
+        "2026-10-09,SEK,0,https://a.example,here",
+        "2026-10-10,SEK,11,https://a.example,here",
+    ],
 )
 def test_an_exchange_rate_that_stands_twice_is_zero_or_has_no_dollar_is_refused(line: str) -> None:
     with pytest.raises(CatalogueError, match=r"exchange_rates.csv: 2026-10-"):

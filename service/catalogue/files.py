@@ -183,6 +183,7 @@ class RateRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     units_per_eur: Decimal
     source_url: Url
+    read_in: Words  # where, since it was not read at its source
 
 
 @dataclass(frozen=True, slots=True)
