@@ -253,6 +253,20 @@ def test_different_gpus_at_about_the_same_cost_may_each_be_cheapest() -> None:
     assert first + second == pytest.approx(1.0)
 
 
+def test_the_answer_names_the_machines_that_may_be_cheapest_whoever_rents_them_out() -> None:
+    offers = [
+        offer("hopper", usd=2.0),
+        offer("hopper too", usd=2.0, provider="beta"),
+        offer("blackwell", card="B200", usd=3.9),
+        offer("far off", usd=90, gpus=8),
+    ]
+
+    contenders = ranked(offers).answer.contenders
+
+    assert {contender.option.id for contender in contenders} == {"hopper", "blackwell"}
+    assert sum(contender.probability_cheapest for contender in contenders) == pytest.approx(1.0)
+
+
 def test_offers_that_tie_share_the_chance() -> None:
     ranking = ranked([offer("here", region="here"), offer("there", region="there")])
 

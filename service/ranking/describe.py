@@ -33,7 +33,7 @@ def option(
         id=option_id(ways, place),
         kind="local" if rig else "cloud",
         title=title(ways, place),
-        machine=_machine(_machine_of(ways, place)),
+        machine=_machine(ways.machine(place)),
         offer=_cloud_offer(offer) if offer else None,
         rig=_rig_use(rig) if rig else None,
         plan=estimate.plan,
@@ -112,15 +112,6 @@ def _why(ways: Ways, place: int, request: RankingRequest, item: Estimate | Infea
         cost = ways.cost[1, place]
         return f"costs ${cost:,.2f}, ${cost - request.budget_usd:,.2f} more than the budget"
     return item.detail if isinstance(item, Infeasible) else f"lacks {item.lacks_gb:.1f} GB"
-
-
-def _machine_of(ways: Ways, place: int) -> Machine:
-    rig, offer = ways.rig(place), ways.offer(place)
-    if rig:
-        return rig.machine
-    if offer:
-        return offer.machine
-    raise IndexError(place)
 
 
 def _machine(machine: Machine) -> OptionMachine:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -87,7 +88,7 @@ class Offers:
 
     @classmethod
     def of(cls, priced: Iterable[PricedOffer]) -> Offers:
-        rows = tuple(sorted(priced, key=lambda offer: (offer.title, offer.id)))
+        rows = tuple(sorted(priced, key=attrgetter("title", "id")))
         machine = _coded_machines([row.machine for row in rows])
         kinds = [(kind.gpu.name, kind.gpu_count) for kind in machine.values]
         kind = Coded.of(kinds)

@@ -115,12 +115,21 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A GPU and count that may turn out to be the cheapest, whoever rents it out."""
+
+    probability_cheapest: float  # of all options with this GPU and count together
+    option: Option  # the cheapest of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the one sentence says. Nothing that is known to be out of stock, unless nothing else is left."""
 
     cheapest: Option | None
     soonest: Option | None
     lowest_score: Option | None  # None: a day of waiting has no value
+    contenders: tuple[Contender, ...]  # the likeliest to be cheapest first, at most three
     rigs: tuple[Option, ...]
 
 

@@ -50,31 +50,39 @@ def probability_cheapest(ways: Ways, ranked: Integers) -> Floats:
     machines, first, members, ties = np.unique(
         machine[lowest], return_index=True, return_inverse=True, return_counts=True
     )
-    contenders = candidates[lowest[first]]
-    plausible = np.argsort(ways.cost[1][contenders], kind="stable")[:CONTENDERS]
+    best = candidates[lowest[first]]
+    plausible = np.argsort(ways.cost[1][best], kind="stable")[:CONTENDERS]
     won = np.zeros(len(machines))
-    won[plausible] = _share_of_wins(ways, contenders[plausible])
+    won[plausible] = _share_of_wins(ways, best[plausible])
     probability[candidates[lowest]] = (won / ties)[members]
     return probability
 
 
-def _share_of_wins(ways: Ways, contenders: Integers) -> Floats:
-    if not len(contenders):
+def contenders(ways: Ways, probability: Floats, most: int) -> list[tuple[int, float]]:
+    """The likeliest GPUs and counts to be the cheapest, each by its cheapest way and their probability together."""
+    likely: dict[tuple[str, int, bool], float] = {}
+    cheapest: dict[tuple[str, int, bool], int] = {}
+    places = np.flatnonzero(probability)
+    for place in places[np.argsort(ways.cost[1][places], kind="stable")].tolist():
+        machine = ways.machine(place)
+        kind = (machine.gpu.name, machine.gpu_count, ways.rig(place) is not None)
+        cheapest.setdefault(kind, place)
+        likely[kind] = likely.get(kind, 0.0) + float(probability[place])
+    likeliest = sorted(likely, key=lambda kind: -likely[kind])[:most]
+    return [(cheapest[kind], likely[kind]) for kind in likeliest]
+
+
+def _share_of_wins(ways: Ways, places: Integers) -> Floats:
+    if not len(places):
         return np.zeros(0)
-    gpus = [_gpu_name(ways, int(place)) for place in contenders]
+    gpus = [ways.machine(place).gpu.name for place in places.tolist()]
     column = {gpu: number for number, gpu in enumerate(dict.fromkeys(gpus))}
     drawn = np.stack([_draws(gpu) for gpu in column], axis=1)[:, [column[gpu] for gpu in gpus]]
-    hours = ways.hours[1][contenders] * np.exp(ways.sigma_own[contenders] * drawn)
-    cost = ways.tariff[contenders].cost(hours)
+    hours = ways.hours[1][places] * np.exp(ways.sigma_own[places] * drawn)
+    cost = ways.tariff[places].cost(hours)
     wins = cost == cost.min(axis=1, keepdims=True)
     share: Floats = (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0)
     return share
-
-
-def _gpu_name(ways: Ways, place: int) -> str:
-    rig, offer = ways.rig(place), ways.offer(place)
-    machine = rig.machine if rig else offer.machine if offer else None
-    return machine.gpu.name if machine else ""
 
 
 @cache

@@ -19,6 +19,7 @@ from service.ranking.option import (
     BillLine,
     BreakEven,
     CloudOffer,
+    Contender,
     Exclusion,
     ExclusionExample,
     Kind,
@@ -28,7 +29,7 @@ from service.ranking.option import (
     Ranking,
     RigUse,
 )
-from service.ranking.order import in_order, in_stock, on_frontier, probability_cheapest
+from service.ranking.order import contenders, in_order, in_stock, on_frontier, probability_cheapest
 from service.ranking.request import RankingRequest, Sort, cursor_of
 from service.ranking.ways import OVER_BUDGET, OVER_DEADLINE, Ways, best_of_each, best_per, kept, keys_of, weigh
 
@@ -37,6 +38,7 @@ __all__ = [
     "BillLine",
     "BreakEven",
     "CloudOffer",
+    "Contender",
     "Exclusion",
     "ExclusionExample",
     "Kind",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 EXAMPLES = 5
+CONTENDERS = 3
 
 
 def rank(
@@ -229,6 +232,10 @@ def _answer(standings: Standings) -> Answer:
         cheapest=None if cheapest is None else standings.option(cheapest),
         soonest=None if soonest is None else standings.option(soonest),
         lowest_score=None if best is None else standings.option(best),
+        contenders=tuple(
+            Contender(probability_cheapest=probability, option=standings.option(place))
+            for place, probability in contenders(standings.ways, standings.probability_cheapest, CONTENDERS)
+        ),
         rigs=tuple(standings.option(place) for place in rigs.tolist()),
     )
 

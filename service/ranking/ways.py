@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.estimation.answer import Estimate, Infeasible
+from service.estimation.hardware import Machine
 from service.ranking.cost import HOURS_PER_DAY, Tariff, interruption_growth, tariff_of_ways
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers, PricedOffer
 from service.ranking.request import Per, RankingRequest, Rig
@@ -56,6 +57,10 @@ class Ways:
     @property
     def is_local(self) -> Bools:
         return self.way < len(self.rigs)
+
+    def machine(self, place: int) -> Machine:
+        way = int(self.way[place])
+        return self.rigs[way].machine if way < len(self.rigs) else self.offers.rows[way - len(self.rigs)].machine
 
     def rig(self, place: int) -> Rig | None:
         way = int(self.way[place])
