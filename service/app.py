@@ -1,0 +1,173 @@
+"""The composition root: the only module that knows every other. `create_app` is what a server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import structlog
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.logging.config import StructLoggingConfig
+from litestar.plugins.prometheus import PrometheusConfig
+from litestar.plugins.structlog import StructlogConfig, StructlogPlugin
+
+from providers import discover
+from providers.base import Provider
+from service import store
+from service.catalogue import Catalogue, load
+from service.collect import AlreadyCollecting, collect, collect_bundled_if_needed, make_client
+from service.database import Database, open_database
+from service.estimation.estimate import Estimator
+from service.market import Markets, RememberingEstimator
+from service.schedule import Job, running_schedule
+from service.settings import Settings, api_key
+from service.web import api, dashboard
+from service.web.caching import PriceCaching
+from service.web.openapi import config as openapi_config
+from service.web.problems import exception_handlers
+from service.web.security import secure
+from service.web.services import DEPENDENCIES, Services, Source
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings | None = None, clock: Callable[[], datetime] = utc_now) -> Litestar:
+    """The service: API, pages, and its part in the schedule. Settings come from the environment unless given.
+
+    For several processes: `granian --interface asgi --factory service.app:create_app`.
+    """
+    composed = settings or Settings.from_environment()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with running(composed, clock) as services:
+            app.state.services = services
+            yield
+
+    prometheus = PrometheusConfig(app_name="rig_or_rent", prefix="rig_or_rent", group_path=True)
+    return Litestar(
+        route_handlers=[*api.routers, dashboard.router],
+        lifespan=[lifespan],
+        dependencies=DEPENDENCIES,
+        exception_handlers=exception_handlers(),
+        middleware=[prometheus.middleware, PriceCaching()],
+        before_send=[secure],
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1000, gzip_compress_level=5),
+        openapi_config=openapi_config(),
+        template_config=dashboard.template_config(),
+        plugins=[StructlogPlugin(StructlogConfig(_logging(), enable_middleware_logging=False))],
+        state=State(),
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Services]:
+    """Everything that lives as long as the process: database, prices, the followed market, the schedule."""
+    async with AsyncExitStack() as stack:
+        catalogue, providers = load(), discover()
+        database = await stack.enter_async_context(open_database(settings))
+        await database.prepare()
+        await collect_bundled_if_needed(database.sessions, catalogue, clock())
+        markets = Markets(database, catalogue, providers, clock)
+        await markets.refresh()
+        client = await stack.enter_async_context(make_client(settings))
+        collector = Collector(settings, database, catalogue, client, clock)
+        services = Services(
+            catalogue=catalogue,
+            database=database,
+            markets=markets,
+            estimator=RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs)),
+            sources={slug: _source(provider, settings, collector) for slug, provider in providers.items()},
+            api_key=api_key(settings).value,
+            clock=clock,
+            runs_of_gpu=_runs_of_gpu(catalogue),
+        )
+        stack.push_async_callback(_cancel, services.started)
+        following = asyncio.create_task(markets.follow(), name="market")
+        stack.push_async_callback(_cancel, [following])
+        if settings.scheduler:
+            await stack.enter_async_context(running_schedule(collector.jobs, connect=database.connect, clock=clock))
+        yield services
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Collections with everything they need already in hand."""
+
+    settings: Settings
+    database: Database
+    catalogue: Catalogue
+    client: httpx.AsyncClient
+    clock: Callable[[], datetime]
+
+    async def collect(self, provider: type[Provider], on_start: Callable[[int], object] = lambda run_id: None) -> None:
+        await collect(
+            provider,
+            client=self.client,
+            secrets=self.settings.secrets,
+            sessions=self.database.sessions,
+            catalogue=self.catalogue,
+            now=self.clock(),
+            on_start=on_start,
+        )
+
+    async def jobs(self) -> Sequence[Job]:
+        """One per provider that can be read: a missing secret is said in its state, and asked for nowhere."""
+        async with self.database.sessions() as session:
+            states = await store.collectors(session)
+        return [
+            Job(
+                name=f"collect {slug}",
+                interval=provider.interval,
+                run=lambda provider=provider: self._collect_in_turn(provider),  # type: ignore[misc]
+                last_started=states[slug].last_run.started_at if slug in states else None,
+            )
+            for slug, provider in discover().items()
+            if provider.source != "bundled" and provider.missing(self.settings.secrets) is None
+        ]
+
+    async def _collect_in_turn(self, provider: type[Provider]) -> None:
+        with suppress(AlreadyCollecting):  # somebody asked for it just now
+            await self.collect(provider)
+
+
+def _source(provider: type[Provider], settings: Settings, collector: Collector) -> Source:
+    return Source(
+        slug=provider.slug,
+        name=provider.name,
+        pricing_page=provider.pricing_page,
+        kind=provider.source,
+        needs=provider.missing(settings.secrets),
+        interval=provider.interval,
+        collect=lambda on_start: collector.collect(provider, on_start),
+    )
+
+
+def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
+    """The published runs by the GPU they were measured on."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for run in catalogue.runs:
+        found[run.machine.gpu.name].append(run.id)
+    return {name: tuple(ids) for name, ids in found.items()}
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[object]]) -> None:
+    for task in list(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _logging() -> StructLoggingConfig:
+    """JSON lines, or colours in a terminal. Failures of requests are logged where they are answered."""
+    return StructLoggingConfig(log_exceptions="never")

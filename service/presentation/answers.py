@@ -1,0 +1,286 @@
+"""What programs are told beside the ranking: the values that the API and `--json` write, with the names of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from service.catalogue import Electricity, GpuSheet
+from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
+from service.estimation.hardware import Gpu, Machine
+from service.ranking.offers import PricedOffer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRow:
+    """One current price: the whole machine by the hour, as published and in dollars."""
+
+    id: str
+    provider: str
+    seller: str | None
+    collector: str
+    instance_type: str
+    tier: str | None
+    region: str | None
+    country: str | None
+    gpu: str
+    gpu_count: int
+    memory_gb: float
+    pricing: str
+    term_months: int | None
+    price_per_hour: float
+    currency: str
+    usd_per_hour: float
+    available: bool | None
+    first_seen: datetime
+    observed_at: datetime
+    source: str
+    source_url: str | None
+    stale: bool
+    count_is_derived: bool
+
+
+def offer_row(offer: PricedOffer) -> OfferRow:
+    return OfferRow(
+        id=offer.id,
+        provider=offer.provider,
+        seller=offer.seller,
+        collector=offer.collector,
+        instance_type=offer.instance_type,
+        tier=offer.tier,
+        region=offer.region,
+        country=offer.country,
+        gpu=offer.machine.gpu.name,
+        gpu_count=offer.machine.gpu_count,
+        memory_gb=offer.machine.gpu.memory_gb,
+        pricing=offer.pricing,
+        term_months=offer.term_months,
+        price_per_hour=float(offer.price_per_hour),
+        currency=offer.currency,
+        usd_per_hour=offer.usd_per_hour,
+        available=offer.available,
+        first_seen=offer.first_seen,
+        observed_at=offer.observed_at,
+        source=offer.source,
+        source_url=offer.source_url,
+        stale=offer.stale,
+        count_is_derived=offer.count_is_derived,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Why a machine gets no hours."""
+
+    reason: str
+    detail: str
+    lacks_gb: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineEstimate:
+    """How long one machine takes; or, with `excluded`, why it cannot say."""
+
+    gpu: str
+    gpu_count: int
+    fits: bool
+    hours: Interval | None = None
+    days: Interval | None = None
+    plan: Plan | None = None
+    tokens_per_s_per_gpu: Interval | None = None
+    mfu: float | None = None
+    evidence: Evidence | None = None
+    lacks_gb: float | None = None
+    step_parts_s: Mapping[str, float] | None = None
+    memory_parts_gb: Mapping[str, float] | None = None
+    notes: tuple[str, ...] = ()
+    excluded: LeftOut | None = None
+
+
+def machine_estimate(machine: Machine, found: Estimate | Infeasible) -> MachineEstimate:
+    """An estimate as it is told. A pinned plan that does not fit keeps its hours, and says what it lacks."""
+    if isinstance(found, Estimate):
+        return _estimated(machine, found)
+    if found.estimate is not None:
+        return _estimated(machine, found.estimate, fits=False, lacks_gb=found.lacks_gb or found.estimate.lacks_gb)
+    left_out = LeftOut(reason=found.reason, detail=found.detail, lacks_gb=found.lacks_gb)
+    return MachineEstimate(
+        gpu=machine.gpu.name, gpu_count=machine.gpu_count, fits=False, lacks_gb=found.lacks_gb, excluded=left_out
+    )
+
+
+def _estimated(
+    machine: Machine, found: Estimate, fits: bool | None = None, lacks_gb: float | None = None
+) -> MachineEstimate:
+    return MachineEstimate(
+        gpu=machine.gpu.name,
+        gpu_count=machine.gpu_count,
+        fits=found.fits if fits is None else fits,
+        hours=found.hours,
+        days=found.hours * (1 / 24),
+        plan=found.plan,
+        tokens_per_s_per_gpu=found.tokens_per_s_per_gpu,
+        mfu=found.mfu,
+        evidence=found.evidence,
+        lacks_gb=lacks_gb if lacks_gb is not None else found.lacks_gb or None,
+        step_parts_s=found.step_parts_s,
+        memory_parts_gb=found.memory_parts_gb,
+        notes=found.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuEvidence:
+    """Which published runs stand behind the estimates for a GPU, and what matrix rate anyone achieved on it."""
+
+    runs: tuple[str, ...]
+    matmul_tflops: float | None
+    matmul_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuAnswer:
+    """A GPU by its data sheet, with what it rents for now. Tensor rates are dense and accumulate in FP32."""
+
+    name: str
+    vendor: str
+    architecture: str
+    year: int
+    memory_gb: float
+    memory_type: str
+    bandwidth_gb_s: float
+    bf16_tflops: float | None
+    fp16_tflops: float | None
+    fp8_tflops: float | None
+    tf32_tflops: float | None
+    fp32_tflops: float
+    board_power_w: float
+    form_factor: str
+    pcie_gen: int
+    pcie_lanes: int
+    nvlink_gb_s: float
+    consumer: bool
+    launch_usd: float | None
+    aliases: tuple[str, ...]
+    sources: tuple[str, ...]
+    retrieved: date
+    unverified: tuple[str, ...]
+    notes: str
+    offers: int
+    cheapest_offer: OfferRow | None  # per GPU, whatever its purchase option; in stock or not said, where there is any
+    cheapest_usd_per_gpu_hour: float | None
+    evidence: GpuEvidence
+
+
+def gpu_answer(sheet: GpuSheet, runs: tuple[str, ...], offers: int, cheapest: PricedOffer | None) -> GpuAnswer:
+    gpu = sheet.gpu
+    return GpuAnswer(
+        **_data_sheet(gpu),
+        memory_type=sheet.memory_type,
+        launch_usd=sheet.launch_usd,
+        aliases=sheet.aliases,
+        sources=sheet.sources,
+        retrieved=sheet.retrieved,
+        unverified=sheet.unverified,
+        notes=sheet.notes,
+        offers=offers,
+        cheapest_offer=offer_row(cheapest) if cheapest else None,
+        cheapest_usd_per_gpu_hour=cheapest.usd_per_hour / cheapest.machine.gpu_count if cheapest else None,
+        evidence=GpuEvidence(runs=runs, matmul_tflops=gpu.matmul_bf16_tflops, matmul_sources=sheet.matmul_sources),
+    )
+
+
+def _data_sheet(gpu: Gpu) -> dict[str, Any]:
+    hidden = ("matmul_bf16_tflops",)  # stands with the evidence
+    return {name: getattr(gpu, name) for name in Gpu.__slots__ if name in GpuAnswer.__slots__ and name not in hidden}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectricityPrice:
+    """What a household pays for a kWh, taxes included, and what the grid emits for it."""
+
+    country: str  # two letters, or a state as US-CA
+    name: str
+    usd_per_kwh: float
+    year: int  # of the price
+    period: str  # of the price, as its source says it: 2025-S2, 2026-06
+    official: bool  # by a statistics office or a regulator
+    source: str
+    source_url: str
+    carbon_g_per_kwh: float | None
+    carbon_year: int | None
+    carbon_source: str | None
+    carbon_source_url: str | None
+
+
+def electricity_price(known: Electricity) -> ElectricityPrice:
+    return ElectricityPrice(
+        country=known.code,
+        name=known.country,
+        usd_per_kwh=known.usd_per_kwh,
+        year=max(int(word) for word in known.period.split("-") if word.isdigit() and len(word) == 4),
+        period=known.period,
+        official=known.official,
+        source=known.source,
+        source_url=known.source_url,
+        carbon_g_per_kwh=known.carbon_g_per_kwh,
+        carbon_year=known.carbon_year,
+        carbon_source=known.carbon_source,
+        carbon_source_url=known.carbon_source_url,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAnswer:
+    """What one collection fetched, stored and set aside, and why."""
+
+    id: int
+    state: Literal["running", "ok", "set_aside", "failed"]
+    provider: str | None = None  # slug of the module that read; None, as all that follows: still running
+    source: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error_kind: str | None = None
+    error: str | None = None  # why it failed or was set aside
+    bytes_fetched: int = 0
+    offers: int = 0  # as parsed
+    observations: int = 0  # as believed
+    rejected: int = 0
+    repeated: int = 0
+    opened: int = 0  # prices: new, or in place of another
+    closed: int = 0
+    extended: int = 0
+    payload: str | None = None  # what was answered, where its shape is not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionAnswer:
+    """An offer set aside, as it was read, with the reason."""
+
+    id: int
+    run_id: int
+    provider: str
+    at: datetime
+    reason: str
+    detail: str
+    offer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAnswer:
+    """A price source and how it does."""
+
+    slug: str
+    name: str
+    source: str
+    pricing_page: str
+    needs: str | None  # the variable of a missing secret
+    interval_hours: float
+    state: Literal["ok", "stale", "failing", "off"]
+    detail: str | None  # why it is not ok
+    last_run: RunAnswer | None
+    last_success: datetime | None
+    offers: int
+    rejections: int  # of the last run

@@ -1,0 +1,154 @@
+"""The jobs that run by themselves, and who runs them: of all processes on one database, one leads and the others wait.
+
+The leader is whoever holds an advisory lock, on a connection of its own: the lock ends with the connection, however the
+process ends, and a follower that asks again takes it. A job that two run at once after all is refused where it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import DBAPIError
+
+from service.database import DatabaseUnavailable
+
+LEADER_LOCK: Final = 0x7269_6C64  # "rild"; the migrations' lock is another
+ASK_AGAIN: Final = timedelta(seconds=5)  # how soon a follower notices that nobody leads, and a leader that it is alone
+SPREAD: Final = timedelta(seconds=20)  # jobs that are due at the start begin within it, not all at once
+JITTER: Final = 0.05  # of the interval: no source is asked by all its readers in the same second
+
+AWAY: Final = (  # what a database does that stops, or has stopped
+    DatabaseUnavailable,
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Something done again and again."""
+
+    name: str
+    interval: timedelta
+    run: Callable[[], Awaitable[None]]
+    last_started: datetime | None = None  # None: never
+
+
+@asynccontextmanager
+async def running_schedule(
+    jobs: Callable[[], Awaitable[Sequence[Job]]],  # asked by a new leader: when each was last done may have changed
+    *,
+    connect: Connect,
+    clock: Callable[[], datetime],
+    ask_again: timedelta = ASK_AGAIN,
+    spread: timedelta = SPREAD,
+) -> AsyncIterator[Schedule]:
+    """Take part: lead as soon as nobody else does, for as long as the body runs."""
+    schedule = Schedule(jobs, connect, clock, ask_again, spread)
+    task = asyncio.create_task(schedule.take_part(), name="schedule")
+    try:
+        yield schedule
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class Schedule:
+    """One process's part in the schedule."""
+
+    def __init__(
+        self,
+        jobs: Callable[[], Awaitable[Sequence[Job]]],
+        connect: Connect,
+        clock: Callable[[], datetime],
+        ask_again: timedelta,
+        spread: timedelta,
+    ) -> None:
+        self._jobs = jobs
+        self._connect = connect
+        self._clock = clock
+        self._ask_again = ask_again.total_seconds()
+        self._spread = spread
+        self.is_leading = False
+
+    async def take_part(self) -> None:
+        """Lead or follow, for ever; a database that is away is asked again, and said once."""
+        is_away = False
+        while True:
+            try:
+                await self._lead_once()
+            except AWAY as error:
+                if not is_away:
+                    log.warning("schedule waits for the database", reason=str(error) or type(error).__name__)
+                is_away = True
+            else:
+                is_away = False
+            await asyncio.sleep(self._ask_again)
+
+    async def _lead_once(self) -> None:
+        """Wait for the lock, then run the jobs until the connection that holds it is lost."""
+        connection = await self._connect()
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                await asyncio.sleep(self._ask_again)
+            async with self._jobs_running():
+                while True:
+                    await asyncio.sleep(self._ask_again)
+                    await connection.fetchval("SELECT 1", timeout=max(5.0, self._ask_again))
+        finally:
+            connection.terminate()
+
+    @asynccontextmanager
+    async def _jobs_running(self) -> AsyncIterator[None]:
+        scheduler = scheduler_of(await self._jobs(), self._clock(), self._spread)
+        scheduler.start()
+        self.is_leading = True
+        log.info("leading the schedule", jobs=len(scheduler.get_jobs()))
+        try:
+            yield
+        finally:
+            self.is_leading = False
+            scheduler.shutdown(wait=False)
+            log.info("no longer leading the schedule")
+
+
+def scheduler_of(jobs: Sequence[Job], now: datetime, spread: timedelta) -> AsyncIOScheduler:
+    """A scheduler with these jobs, not started. A job that is late runs once, and never beside itself."""
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    for job in jobs:
+        seconds = job.interval.total_seconds()
+        scheduler.add_job(
+            job.run,
+            IntervalTrigger(seconds=seconds, timezone="UTC", jitter=seconds * JITTER),
+            next_run_time=first_run(job, now, spread),
+            id=job.name,
+            name=job.name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=max(1, round(seconds)),
+        )
+    return scheduler
+
+
+def first_run(job: Job, now: datetime, spread: timedelta) -> datetime:
+    """When its interval since the last time is over: a restart asks no source sooner. What is due begins soon."""
+    soon = now + spread * random.random()
+    return soon if job.last_started is None else max(soon, job.last_started + job.interval)

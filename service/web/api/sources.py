@@ -1,0 +1,250 @@
+"""Where prices come from: the providers and how they do, their runs, and what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeVar
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.openapi.spec import OpenAPIType
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service import store
+from service.parameters import FieldError, InvalidParameters
+from service.parameters.reader import nearest
+from service.presentation.answers import ProviderAnswer, RejectionAnswer, RunAnswer
+from service.store.runs import LARGEST_ID
+from service.web.openapi import NEEDS_KEY, PAGING, operation, problems, query
+from service.web.pages import WHOLE_LIST, Items, asked_page
+from service.web.security import require_key
+from service.web.services import AnyRequest, Services, Source, parameters_of
+
+Row = TypeVar("Row", store.Run, store.StoredRejection)
+
+RUNS_ON_A_PAGE: Final = 50
+FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
+NEWEST_FIRST: Final = {"limit": {"default": RUNS_ON_A_PAGE, "meaning": "rows on a page, 1 to 1000, newest first"}}
+OF_PROVIDER: Final = query("provider", "only of this provider module (slug)")
+
+
+@get(
+    "/providers",
+    tags=["prices"],
+    summary="Every price source, how it does, and which secret it lacks",
+    operation_class=operation(query=PAGING, changed={"limit": {"default": WHOLE_LIST}}),
+    responses=problems(400, 503),
+)
+async def list_providers(
+    request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Items[ProviderAnswer]:
+    page = await asked_page(services, parameters_of(request))
+    states, now = await store.collectors(session), services.clock()
+    return page.of([provider_answer(source, states.get(slug), now) for slug, source in services.sources.items()])
+
+
+@post(
+    "/providers/{name:str}/collect",
+    status_code=202,
+    tags=["prices"],
+    summary="Collect from a provider now",
+    guards=[require_key],
+    security=NEEDS_KEY,
+    operation_class=operation(),
+    responses=problems(401, 404, 409, 503),
+)
+async def post_collection(
+    name: FromPath[str], services: NamedDependency[Services]
+) -> Response[Mapping[str, int | str]]:
+    if name not in services.sources:
+        raise NotFoundException(
+            f"There is no provider {name!r}{nearest(name, services.sources)}; see /api/v1/providers."
+        )
+    run_id = await services.start_collection(name)
+    url = f"/api/v1/runs/{run_id}"
+    return Response({"run_id": run_id, "provider": name, "url": url}, headers={"Location": url})
+
+
+@get(
+    "/runs",
+    tags=["prices"],
+    summary="What each collection fetched, stored and set aside",
+    operation_class=operation(query=PAGING, changed=NEWEST_FIRST, extra=[OF_PROVIDER]),
+    responses=problems(400, 503),
+)
+async def list_runs(
+    request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Items[RunAnswer]:
+    parameters = parameters_of(request)
+    limit = await _limit(services, parameters)
+    collector = _provider(services, parameters)
+    page = await _paged(store.runs(session, collector=collector, limit=limit, cursor=_last(parameters, "cursor")))
+    return Items(tuple(run_answer(run) for run in page.items), page.next_cursor)
+
+
+@get(
+    "/runs/{run_id:int}",
+    tags=["prices"],
+    summary="One collection; `running` until it is over",
+    operation_class=operation(),
+    responses=problems(404, 503),
+)
+async def get_run(run_id: FromPath[int], session: NamedDependency[AsyncSession]) -> RunAnswer:
+    if not 0 < run_id <= LARGEST_ID:
+        raise NotFoundException("There is no such run; see /api/v1/runs.")
+    under_way = await store.run_is_under_way(session, run_id)  # asked first: it may end meanwhile
+    run = await store.run(session, run_id)
+    if run is not None:
+        return run_answer(run, with_payload=True)
+    if under_way:
+        return _running(run_id)
+    raise NotFoundException(f"There is no run {run_id}; see /api/v1/runs.")
+
+
+@get(
+    "/rejections",
+    tags=["prices"],
+    summary="Offers that were set aside, as they were read, with the reason",
+    operation_class=operation(
+        query=PAGING,
+        changed=NEWEST_FIRST,
+        extra=[
+            OF_PROVIDER,
+            query("run", "only of this run", OpenAPIType.INTEGER, minimum=1),
+            query("reason", "only with this reason, such as unknown_gpu"),
+        ],
+    ),
+    responses=problems(400, 503),
+)
+async def list_rejections(
+    request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Items[RejectionAnswer]:
+    parameters = parameters_of(request)
+    limit = await _limit(services, parameters)
+    asked = store.rejections(
+        session,
+        collector=_provider(services, parameters),
+        run_id=_run_id(parameters),
+        reason=_last(parameters, "reason"),
+        limit=limit,
+        cursor=_last(parameters, "cursor"),
+    )
+    page = await _paged(asked)
+    return Items(tuple(rejection_answer(each) for each in page.items), page.next_cursor)
+
+
+HANDLERS = [list_providers, post_collection, list_runs, get_run, list_rejections]
+
+
+# What was stored, as it is told --------------------------------------------------------------------------------------
+
+
+def provider_answer(source: Source, state: store.CollectorState | None, now: datetime) -> ProviderAnswer:
+    name, detail = _state(source, state, now)
+    last_success = state.last_success.started_at if state and state.last_success else None
+    return ProviderAnswer(
+        slug=source.slug,
+        name=source.name,
+        source=source.kind,
+        pricing_page=source.pricing_page,
+        needs=source.needs,
+        interval_hours=source.interval.total_seconds() / 3600,
+        state=name,
+        detail=detail,
+        last_run=run_answer(state.last_run) if state else None,
+        last_success=last_success,
+        offers=state.offers if state else 0,
+        rejections=state.last_run.rejected if state else 0,
+    )
+
+
+def _state(
+    source: Source, state: store.CollectorState | None, now: datetime
+) -> tuple[Literal["ok", "stale", "failing", "off"], str | None]:
+    """The first that holds: off for want of a secret, failing, stale, ok."""
+    if source.needs:
+        return "off", f"{source.needs} is not set"
+    if state is None:
+        return "stale", "never collected"
+    last = state.last_run
+    if last.outcome != "ok":
+        return ("off" if last.error_kind == "credentials_refused" else "failing"), last.error or last.error_kind
+    if source.kind != "bundled" and now - last.started_at > max(2 * source.interval, FRESH_FOR):
+        return "stale", "the last run was longer ago than two of its intervals"
+    return "ok", None
+
+
+def run_answer(run: store.Run, *, with_payload: bool = False) -> RunAnswer:
+    return RunAnswer(
+        id=run.id,
+        provider=run.collector,
+        source=run.source,
+        state=run.outcome,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        error_kind=run.error_kind,
+        error=run.error,
+        bytes_fetched=run.bytes_fetched,
+        offers=run.offers,
+        observations=run.observations,
+        rejected=run.rejected,
+        repeated=run.repeated,
+        opened=run.opened,
+        closed=run.closed,
+        extended=run.extended,
+        payload=run.payload if with_payload else None,
+    )
+
+
+def _running(run_id: int) -> RunAnswer:
+    """A run that has begun, of which nothing else is known yet."""
+    return RunAnswer(id=run_id, state="running")
+
+
+def rejection_answer(rejection: store.StoredRejection) -> RejectionAnswer:
+    return RejectionAnswer(
+        id=rejection.id,
+        run_id=rejection.run_id,
+        provider=rejection.run.collector,
+        at=rejection.run.started_at,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        offer=rejection.offer,
+    )
+
+
+# What is asked for ---------------------------------------------------------------------------------------------------
+
+
+async def _limit(services: Services, parameters: Mapping[str, Sequence[str]]) -> int:
+    return (await asked_page(services, {"limit": parameters.get("limit", ())}, RUNS_ON_A_PAGE)).limit
+
+
+def _last(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
+    return next((value.strip() for value in reversed(parameters.get(name, ())) if value.strip()), None)
+
+
+def _provider(services: Services, parameters: Mapping[str, Sequence[str]]) -> str | None:
+    slug = _last(parameters, "provider")
+    if slug is not None and slug not in services.sources:
+        raise InvalidParameters([FieldError("provider", f"{slug!r} is not known{nearest(slug, services.sources)}")])
+    return slug
+
+
+def _run_id(parameters: Mapping[str, Sequence[str]]) -> int | None:
+    given = _last(parameters, "run")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and 0 < int(given) <= LARGEST_ID):
+        raise InvalidParameters([FieldError("run", f"must be the id of a run, a whole number, not {given[:60]!r}")])
+    return int(given)
+
+
+async def _paged(asked: Awaitable[store.Page[Row]]) -> store.Page[Row]:
+    try:
+        return await asked
+    except store.InvalidCursor as error:
+        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
