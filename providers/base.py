@@ -63,6 +63,18 @@ class Answer:
     parameters: Mapping[str, str] = field(default_factory=dict)  # what stood only in the request: zone, region, page
 
 
+class SavedAnswer(msgspec.Struct):
+    """An answer as a recording keeps it."""
+
+    call: str
+    body: Any
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class SavedRecording(msgspec.Struct):
+    answers: list[SavedAnswer]
+
+
 class ProviderUnavailable(Exception):
     """No answer, a 5xx, a 429 or a timeout: the next run tries again."""
 
@@ -166,8 +178,8 @@ class Provider(ABC):
 
         Raises PayloadChanged when the body fits none of the calls, with the path at which the nearest one differs.
         """
-        if isinstance(body, dict) and isinstance(body.get("answers"), list):
-            return [Answer(a["call"], a["body"], a.get("parameters", {})) for a in body["answers"]]
+        if isinstance(body, dict) and "answers" in body:
+            return self._recorded(body)
         named = {call: body[call] for call in self.calls if call in body} if isinstance(body, dict) else {}
         refused = self._misfits(named)
         if named and not refused:
@@ -179,7 +191,16 @@ class Provider(ABC):
                 refused.append(f"{call}: {mismatch}")
             else:
                 return [Answer(call, body)]
-        raise PayloadChanged(max(refused, key=depth))
+        nearest = max(refused, key=depth)
+        raise PayloadChanged(nearest if depth(nearest) else "; ".join(refused))
+
+    def _recorded(self, body: Any) -> list[Answer]:
+        answers = narrow(body, SavedRecording).answers
+        if strange := [answer.call for answer in answers if answer.call not in self.calls]:
+            raise PayloadChanged(
+                f"no answer is called {strange[0]!r}, but {', '.join(self.calls)} - at `$.answers[...]`"
+            )
+        return [Answer(answer.call, answer.body, answer.parameters) for answer in answers]
 
     def _misfits(self, named: Mapping[str, Any]) -> list[str]:
         """The parts that lack the shape of the call they are named after: a bare answer may use the same word."""
@@ -193,8 +214,8 @@ class Provider(ABC):
 
 
 def depth(mismatch: str) -> int:
-    """How far an answer fitted: the parts of the path at which it differs."""
-    return len(re.findall(r"[.\[]", mismatch.rpartition("- at `")[2]))
+    """How far an answer fitted: the parts of the path at which it differs. Every object is a map of something."""
+    return len(re.findall(r"[.\[]", mismatch.rpartition("- at `")[2].removeprefix("$[...]")))
 
 
 # What modules use ----------------------------------------------------------------------------------------------------

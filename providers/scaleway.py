@@ -41,7 +41,7 @@ class Server(msgspec.Struct):
     hourly_price: Decimal
     gpu: int | None
     end_of_service: bool
-    gpu_info: GpuInfo | None = None  # null on machines without a GPU; old answers lack it
+    gpu_info: GpuInfo | None  # null on machines without a GPU
     mig_profile: str | None = None
 
 

@@ -201,7 +201,19 @@ def changed(provider_class: type[Provider], answer: Answer, change: Any) -> Answ
 
 
 @EVERY_RECORDED
-@pytest.mark.parametrize("body", [NO_PRICE_LIST, {}, ["a"], {"error": "not found"}, None, 42])
+@pytest.mark.parametrize(
+    "body",
+    [
+        NO_PRICE_LIST,
+        {},
+        ["a"],
+        {"error": "not found"},
+        None,
+        42,
+        {"answers": [{"call": "x", "body": {}}]},
+        {"answers": 1},
+    ],
+)
 def test_a_saved_answer_of_another_shape_is_refused(provider_class: type[Provider], body: object) -> None:
     with pytest.raises(PayloadChanged):
         parsed(provider_class, provider_class().saved_answers(body))

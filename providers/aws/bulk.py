@@ -62,6 +62,8 @@ class PriceList(msgspec.Struct):
 
 
 def offers(prices: PriceList) -> Iterator[Offer]:
+    if not any(is_compute(product) for product in prices.products.values()):
+        raise PayloadChanged("no Compute Instance - at `$.products[...].productFamily`")
     for sku, product in prices.products.items():
         compute = sold_as_plain_linux(sku, product)
         if compute is not None:
@@ -71,9 +73,13 @@ def offers(prices: PriceList) -> Iterator[Offer]:
                 yield from reserved(compute, term)
 
 
+def is_compute(product: Product) -> bool:
+    return product.productFamily.startswith("Compute Instance")  # or "Compute Instance (bare metal)"
+
+
 def sold_as_plain_linux(sku: str, product: Product) -> Compute | None:
     """The product, if it is a GPU machine as we compare them."""
-    if not product.productFamily.startswith("Compute Instance"):
+    if not is_compute(product):
         return None
     try:
         compute = narrow(product.attributes, Compute)
