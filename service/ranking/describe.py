@@ -38,7 +38,7 @@ def option(
         rig=_rig_use(rig) if rig else None,
         plan=estimate.plan,
         hours=hours,
-        days=Interval(*ways.days[:, place].tolist()),
+        days=Interval(*ways.days(place).tolist()),
         cost_usd=Interval(*ways.cost[:, place].tolist()),
         cost_breakdown_usd={line.item: line.usd for line in bill},
         score_usd=float(ways.score[place]),
@@ -98,7 +98,7 @@ def example(ways: Ways, place: int, request: RankingRequest) -> ExclusionExample
         id=option_id(ways, place),
         kind="local" if ways.rig(place) else "cloud",
         lacks_gb=lacks_gb(item),
-        days=float(ways.days[1, place]) if can_run else None,
+        days=float(ways.days(place)[1]) if can_run else None,
         cost_usd=float(ways.cost[1, place]) if can_run else None,
     )
 
@@ -106,7 +106,7 @@ def example(ways: Ways, place: int, request: RankingRequest) -> ExclusionExample
 def _why(ways: Ways, place: int, request: RankingRequest, item: Estimate | Infeasible) -> str:
     reason = ways.reasons[ways.reason[place]]
     if reason == OVER_DEADLINE and request.deadline_days is not None:
-        days = ways.days[1, place]
+        days = ways.days(place)[1]
         return f"takes {days:.1f} days, {days - request.deadline_days:.1f} more than the deadline"
     if reason == OVER_BUDGET and request.budget_usd is not None:
         cost = ways.cost[1, place]

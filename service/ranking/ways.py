@@ -50,9 +50,9 @@ class Ways:
         columns = [field.name for field in fields(self) if field.name not in ("rigs", "offers", "items", "reasons")]
         return replace(self, **{name: getattr(self, name)[..., chosen] for name in columns})
 
-    @property
-    def days(self) -> Floats:
-        return self.hours / HOURS_PER_DAY
+    def days(self, place: int) -> Floats:
+        """P10, P50, P90."""
+        return self.hours[:, place] / HOURS_PER_DAY
 
     @property
     def is_local(self) -> Bools:
