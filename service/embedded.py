@@ -19,7 +19,6 @@ import fcntl
 import os
 import pwd
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -43,6 +42,8 @@ OPTIONS: Final = {
     "jit": "off",
     "log_checkpoints": "off",
 }
+SOCKET: Final = f".s.PGSQL.{OPTIONS['port']}"
+IN_THE_BACKGROUND: Final = ("/bin/sh", "-c", '"$@" </dev/null >>log 2>&1 &', "sh")  # so that it is no child of ours
 USER: Final = "postgres"
 SERVER_ACCOUNT: Final = "rig-or-rent"  # whom the server runs as under root, which PostgreSQL refuses to be
 PATIENCE_S: Final = 60.0  # with another process that starts or stops the server, and with crash recovery
@@ -149,10 +150,9 @@ class EmbeddedServer:
             self._create(programs, account)
         self._clear_away()
         options = OPTIONS | {"unix_socket_directories": str(self._socket_folder(account))}
-        written = shlex.join(f"--{name}={value}" for name, value in options.items())
-        arguments = ["start", "--no-wait", "-D", str(self.cluster), "-l", str(self._log), "-o", written]
+        server = [str(programs / "postgres"), "-D", str(self.cluster), *(f"--{n}={v}" for n, v in options.items())]
         with _locked(self.data_dir / "postgres.alive", fcntl.LOCK_EX) as alive:
-            _run([str(programs / "pg_ctl"), *arguments], account, self.cluster, keep=[alive.fileno()])
+            _run([*IN_THE_BACKGROUND, *server], account, self.cluster, keep=[alive.fileno()])
         if not self._is_running():
             raise EmbeddedServerFailed(f"the embedded database does not start: {_last_line(self._log)}")
 
@@ -171,7 +171,8 @@ class EmbeddedServer:
         """Remove the traces of a killed server: PostgreSQL would take a process not yet reaped for a running one."""
         if Postmaster.of(self.cluster).pid in _processes_in(self.cluster):
             raise EmbeddedServerFailed(f"a server in {self.cluster} runs and does not answer; end it first")
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        for name in ("postmaster.pid", SOCKET, f"{SOCKET}.lock"):
+            (self.cluster / name).unlink(missing_ok=True)
         if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
             self._log.unlink()
 
@@ -190,8 +191,8 @@ class EmbeddedServer:
 
     def _socket_folder(self, account: Account | None) -> Path:
         """The cluster itself; a folder of our own with a short name where that is too long for a socket's address."""
-        longest = len(os.fsencode(self.cluster / ".s.PGSQL.5432.lock"))
-        if longest <= SOCKET_PATH_BYTES and not set(str(self.cluster)) & set(",\"'\\"):
+        longest = len(os.fsencode(self.cluster / f"{SOCKET}.lock"))
+        if longest <= SOCKET_PATH_BYTES and not set(str(self.cluster)) & set(',"'):
             return self.cluster
         temporary = tempfile.gettempdir() if len(tempfile.gettempdir()) < 60 else "/tmp"
         folder = Path(tempfile.mkdtemp(prefix="rig-or-rent-", dir=temporary))  # mode 0700
@@ -258,7 +259,8 @@ class Postmaster:
         if not self.pid:
             return False
         with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.socket_folder / f".s.PGSQL.{OPTIONS['port']}")) == 0
+            probe.settimeout(1)
+            return probe.connect_ex(str(self.socket_folder / SOCKET)) == 0
 
 
 # The operating system ------------------------------------------------------------------------------------------------
@@ -299,6 +301,7 @@ def _run(command: list[str], account: Account | None, folder: Path, keep: Sequen
                 timeout=PATIENCE_S,
                 cwd=folder,
                 pass_fds=keep,
+                start_new_session=True,  # Ctrl-C in our terminal is not meant for the server
                 env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **libraries},
                 user=account.uid if account else None,
                 group=account.gid if account else None,
@@ -355,4 +358,5 @@ def _allow(path: Path, permission: int) -> None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return next((line for line in reversed(lines) if "FATAL" in line or "ERROR" in line), f"see {log}")
+    fatal = (line.partition("FATAL:")[2].strip() for line in reversed(lines) if "FATAL:" in line)
+    return next(fatal, f"see {log}")

@@ -74,7 +74,7 @@ async def connection(database: Database) -> AsyncIterator[AsyncConnection]:
 
 @pytest.fixture
 def sessions(connection: AsyncConnection) -> Sessions:
-    """Sessions of that connection, one at a time: what they commit, the test's other sessions see; then it is undone."""
+    """Sessions of that connection, one at a time; what they commit is undone with the rest."""
     return async_sessionmaker(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
 
 

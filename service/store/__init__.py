@@ -16,11 +16,12 @@ from service.store.runs import (
     run_is_under_way,
     runs,
 )
-from service.store.saving import StoredRun, save_run
+from service.store.saving import CHANNEL, StoredRun, save_run
 from service.store.tables import Outcome, Price, Run, SavedWorkload, Sku, StoredRejection, Table
 from service.store.workloads import WorkloadExists, add_workload, saved_workload, saved_workloads
 
 __all__ = [
+    "CHANNEL",
     "CollectorState",
     "CurrentPrice",
     "InvalidCursor",
