@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def _why_not(task: asyncio.Task[CollectedRun]) -> str:
     if task.cancelled():
         return "no answer in time"
     if error := task.exception():
-        log.error("collection failed", provider=task.get_name(), exc_info=error)
+        plain = "".join(traceback.format_exception(error))  # a renderer of its own may show secrets among the locals
+        log.error("collection failed", provider=task.get_name(), traceback=plain)
         return f"{type(error).__name__}: {error}"
     run = task.result()
     return run.error or run.set_aside or outcome_of(run)
