@@ -12,8 +12,9 @@ from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
 from threading import RLock
-from typing import Protocol
+from typing import Final, Protocol
 
+import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,6 +42,16 @@ RECONNECTING = timedelta(seconds=5)
 REMEMBERED_DAYS = 8  # markets of the past, each about 50 MB with 60,000 prices
 REMEMBERED_MACHINES = 20_000  # of one workload; rigs are described freely
 REMEMBERED_WORKLOADS = 16  # each about 5 MB with 2,000 machines
+
+
+AWAY: Final = (  # what a database does that stops, or has stopped
+    DatabaseUnavailable,
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
 
 
 class ProviderFacts(Protocol):
@@ -138,8 +149,7 @@ def _priced(
 def _priced_offer(
     price: CurrentPrice, machine: Machine, usd_per_hour: float, at: datetime, providers: Mapping[str, ProviderFacts]
 ) -> PricedOffer:
-    provider, seen = providers.get(price.provider), price.last_seen
-    name = provider.name if provider else price.provider
+    seen, name = price.last_seen, provider_name(price.provider, providers)
     return PricedOffer(
         id=_id(price),
         title=offer_title(machine, name, price.seller, price.tier, price.pricing, price.term_months),
@@ -164,6 +174,37 @@ def _priced_offer(
         stale=price.source != "bundled" and at - seen > _fresh_for(providers.get(price.collector)),
         count_is_derived=price.count_is_derived,
     )
+
+
+def provider_name(slug: str, providers: Mapping[str, ProviderFacts]) -> str:
+    """As people write it: a provider's module says so; of those that are only listed by others, the table below."""
+    return providers[slug].name if slug in providers else WRITTEN.get(slug, slug.capitalize())
+
+
+# As the lists of their prices write them; who is missing is written as the slug, with a capital letter.
+WRITTEN: Final = {
+    "coreweave": "CoreWeave",
+    "digitalocean": "DigitalOcean",
+    "e2e": "E2E Networks",
+    "fluidstack": "FluidStack",
+    "gcp": "Google Cloud",
+    "gmicloud": "GMI Cloud",
+    "gpuai": "GPU.ai",
+    "hotaisle": "Hot Aisle",
+    "ionet": "io.net",
+    "jarvislabs": "JarvisLabs",
+    "latitude": "Latitude.sh",
+    "massedcompute": "Massed Compute",
+    "openrelay": "OpenRelay",
+    "ovh": "OVHcloud",
+    "primeintellect": "Prime Intellect",
+    "sfcompute": "SF Compute",
+    "tensordock": "TensorDock",
+    "thundercompute": "Thunder Compute",
+    "together": "Together AI",
+    "upcloud": "UpCloud",
+    "voltagepark": "Voltage Park",
+}
 
 
 def _fresh_for(collector: ProviderFacts | None) -> timedelta:
@@ -252,7 +293,7 @@ class Markets:
         while True:
             try:
                 await self._follow_once()
-            except (DatabaseUnavailable, DBAPIError, OSError) as error:
+            except AWAY as error:
                 if connected:
                     log.warning("market is not followed: the database is away", reason=str(error))
                 connected = False
@@ -274,7 +315,7 @@ class Markets:
                     await asyncio.wait_for(changed.wait(), AGING.total_seconds())
                     await asyncio.sleep(SETTLING.total_seconds())
         finally:
-            await connection.close()
+            connection.terminate()  # says no farewell to a server that may be gone
 
     async def _load(self, at: datetime) -> Market:
         async with self._database.engine.connect() as connection:

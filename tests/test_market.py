@@ -21,7 +21,15 @@ from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, 
 from service.estimation.estimate import Estimator
 from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
-from service.market import Market, Markets, RememberingEstimator, current_ranking, find_option, load_market
+from service.market import (
+    Market,
+    Markets,
+    RememberingEstimator,
+    current_ranking,
+    find_option,
+    load_market,
+    provider_name,
+)
 from service.ranking.option import Option
 from service.ranking.request import RankingRequest
 
@@ -141,6 +149,14 @@ async def test_a_title_names_machine_provider_tier_and_purchase(session: AsyncSe
         "1x H100 SXM at The Cloud by Bob, reserved for 12 months",
         "8x H100 SXM at The Cloud (secure), spot",
     ]
+
+
+def test_a_provider_without_a_module_is_still_written_as_people_write_it() -> None:
+    known = {"cloud": Facts("The Cloud")}
+
+    names = [provider_name(slug, known) for slug in ["cloud", "primeintellect", "vultr"]]
+
+    assert names == ["The Cloud", "Prime Intellect", "Vultr"]
 
 
 async def test_an_offer_keeps_its_id_when_its_price_changes(session: AsyncSession) -> None:

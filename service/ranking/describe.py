@@ -107,11 +107,15 @@ def _why(ways: Ways, place: int, request: RankingRequest, item: Estimate | Infea
     reason = ways.reasons[ways.reason[place]]
     if reason == OVER_DEADLINE and request.deadline_days is not None:
         days = ways.days(place)[1]
-        return f"takes {days:.1f} days, {days - request.deadline_days:.1f} more than the deadline"
+        return f"takes {_short(days)} days, {_short(days - request.deadline_days)} more than the deadline"
     if reason == OVER_BUDGET and request.budget_usd is not None:
         cost = ways.cost[1, place]
         return f"costs ${cost:,.2f}, ${cost - request.budget_usd:,.2f} more than the budget"
     return item.detail if isinstance(item, Infeasible) else f"lacks {item.lacks_gb:.1f} GB"
+
+
+def _short(days: float) -> str:
+    return f"{days:,.0f}" if days >= 10 else f"{days:.2g}"
 
 
 def _machine(machine: Machine) -> OptionMachine:
