@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from service.estimation.workload import Model
 
+MOST_EXPERT_GROUPS = 64.0  # over which experts are spread
+
 Floats = NDArray[np.float64]
 
 
@@ -77,6 +79,12 @@ def split(work: Work, tensor: Floats, pipeline: Floats) -> Work:
         embedding_parameters=work.embedding_parameters / both,
         expert_parameters=work.expert_parameters / both,
     )
+
+
+def spread_experts(work: Work, gpus: Floats) -> Work:
+    """One GPU's part of a model whose experts are spread over GPUs that otherwise hold the same."""
+    share = work.expert_parameters / np.clip(gpus, 1.0, MOST_EXPERT_GROUPS)
+    return replace(work, parameters=work.parameters - work.expert_parameters + share, expert_parameters=share)
 
 
 def work_of(models: Sequence[Model]) -> Work:

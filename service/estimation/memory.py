@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from service.estimation.flops import Floats, Work, split
+from service.estimation.flops import Floats, Work, split, spread_experts
 from service.estimation.workload import Optimizer, Precision
 
 GB = 2.0**30
@@ -113,7 +113,8 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
     """GB that plans need on each of `gpus` GPUs."""
     value, master = value_bytes(precision), master_bytes(precision)
     many = gpus > 1
-    work, gpus = split(work, plan.tensor, plan.pipeline), gpus / (plan.tensor * plan.pipeline)
+    gpus = gpus / (plan.tensor * plan.pipeline)
+    work = spread_experts(split(work, plan.tensor, plan.pipeline), gpus)
     hidden = work.parameters - work.embedding_parameters
     states = hidden * (master + plan.state_bytes) + work.embedding_parameters * (master + plan.state_bytes_embedding)
     states = states / np.where(plan.shard_states > 0, gpus, 1)
@@ -163,13 +164,17 @@ def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]
 
 
 def _activations(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
-    """Bytes on the card and on the host; when they go to the host, two layers' stay."""
+    """Bytes on the card and on the host; offload takes what each layer starts from."""
     kept, one_layer = saved_bytes(work, plan, value)
-    tokens = plan.micro_batch * work.seq_len
-    working = np.where(plan.full > 0, one_layer, 0.0) + TEMPORARY_BYTES / 2 * value * tokens * work.residual_width
+    stream = residual_bytes(work, plan, value) * plan.activations_on_host
+    working = np.where(plan.full > 0, one_layer, 0.0) + TEMPORARY_BYTES / 2 * residual_bytes(work, plan, value)
     in_flight = work.layers * plan.pipeline  # a stage keeps the micro-batches that are on their way behind it
-    on_card = np.where(plan.activations_on_host > 0, np.minimum(2.0, in_flight), in_flight) * kept
-    return on_card + working, plan.activations_on_host * in_flight * kept
+    return in_flight * (kept - stream) + 2 * stream + working, in_flight * stream
+
+
+def residual_bytes(work: Work, plan: Layout, value: float) -> Floats:
+    """Bytes that one layer starts from."""
+    return work.residual_width * plan.micro_batch * work.seq_len * value
 
 
 def _logits(work: Work, plan: Layout) -> Floats:

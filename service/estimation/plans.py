@@ -19,7 +19,7 @@ from service.estimation.hardware import Machine
 from service.estimation.memory import ON_GPU, Layout, MemoryParts, available_gb, memory_parts, state_bytes
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
-from service.estimation.throughput import Chips, Efficiencies, Framework, Kernel, chips_of, software_of
+from service.estimation.throughput import Chips, Efficiencies, Framework, Kernel, chip_table, chips_of, software_of
 from service.estimation.workload import Checkpointing, Model, Offload, Optimizer, PinnedPlan, Sharding, Workload
 
 DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
@@ -130,10 +130,11 @@ def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, t
 
 def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
     """The software that a plan implies: the best current one unless it says otherwise."""
-    framework: Framework = {True: "compiled", False: "eager", None: "current"}[pinned.compiled]  # type: ignore[assignment]
     if pinned.flash_attention is False:
-        return framework, "plain"
-    return framework, "fused" if framework == "eager" else "newest"
+        return "legacy", "plain"  # who names its absence measured before it was common
+    if pinned.compiled is False:
+        return "eager", "fused_2023"
+    return ("compiled" if pinned.compiled else "current"), "newest"
 
 
 def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
@@ -187,7 +188,9 @@ class _Search:
         framework, kernel = framework_of(pinned)
         self.work = work_of([model])
         self.software = software_of([framework], [kernel], known)
-        self.chips = chips_of([one.gpu for one in machines], workload.precision, [kernel] * len(machines), known)
+        several = len(machines)
+        sheet = chip_table([one.gpu for one in machines], [workload.precision] * several, [kernel] * several)
+        self.chips = chips_of(sheet, known)
         self.links = links_of(machines)
         self.layout = layout_of(choices, [framework == "eager"] * len(choices), [kernel != "plain"] * len(choices))
         self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)

@@ -17,7 +17,7 @@ NO_PEER_SHARE = 0.35  # of PCIe when every copy goes through host memory: 8 to 1
 NO_PEER_CROWD = 0.22  # the same with more than two GPUs on one host: 5 to 8 of 31
 PEER_SHARE = 0.80  # all-reduce over PCIe with peer-to-peer: 24.5 of 31 GB/s, tinygrad/open-gpu-kernel-modules
 NETWORK_SHARE = 0.94  # all-reduce over InfiniBand or RoCE with GPU Direct: 47 of 50 GB/s, nccl-tests issue 290
-HOST_MEMORY_GB_S = 160.0  # what the GPUs of a host share when they all read its RAM; servers have 200 to 500 (a guess)
+HOST_MEMORY_GB_S = 300.0  # what the GPUs of a host share when they all read its RAM; servers have 200 to 500 (a guess)
 DEFAULT_NETWORK_GBIT_S = 400.0
 
 

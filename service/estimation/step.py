@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.estimation.flops import Floats, Work, split
-from service.estimation.memory import Layout, master_bytes, saved_bytes, value_bytes
+from service.estimation.flops import Floats, Work, split, spread_experts
+from service.estimation.memory import Layout, master_bytes, residual_bytes, value_bytes
 from service.estimation.scaling import Links, all_reduce, exposed, replicas
 from service.estimation.throughput import Chips, Efficiencies, Software, micro_step
 from service.estimation.workload import Precision
@@ -16,6 +16,7 @@ GRADIENT_PASSES = 4.0  # 16-bit gradients read twice (norm, update) beside state
 ORTHOGONALISE_STEPS = 5  # Newton-Schulz iterations of Muon: keras.io/api/optimizers/muon
 QUANTISED_SLOWER = 0.02  # of a step; a caution, not a measurement
 OFFLOAD_SLOWER = 0.01  # of the computation, for waiting on the host; a caution, not a measurement
+CUT_SLOWER = 0.02  # of the computation, for stages and parts that are never quite equal; a caution, not a measurement
 EXPERTS_PER_TOKEN = 8.0  # usual; decides what experts on other GPUs cost to reach
 PARTS = (
     "matmul",
@@ -65,7 +66,7 @@ def step(rows: Situation, known: Efficiencies) -> Step:
     """The time of one optimizer step."""
     layout, value = rows.layout, value_bytes(rows.precision)
     group = replicas(rows.links, layout.tensor, layout.pipeline)
-    mine = replace(rows, work=split(rows.work, layout.tensor, layout.pipeline), links=group)
+    mine = replace(rows, work=spread_experts(split(rows.work, layout.tensor, layout.pipeline), group.gpus), links=group)
     micro = micro_step(mine.work, rows.chips, rows.software, layout.micro_batch, rows.repeated, value, known)
     micro_steps = rows.sequences / working_replicas(rows.sequences, rows.links.gpus, layout) / layout.micro_batch
     parts = {
@@ -95,8 +96,11 @@ def _cut_model(
     layout, work = mine.layout, mine.work
     volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
     sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / (links.bus * known.bus)
-    waiting = (layout.pipeline - 1) / mine.stages * micro_total
-    return sums * (1 - known.overlap_tensor) * micro_steps + waiting
+    # interleaved stages wait less, if enough micro-steps follow each other
+    stages = np.clip(micro_steps / layout.pipeline, 1.0, mine.stages)
+    waiting = (layout.pipeline - 1) / stages * micro_total
+    uneven = CUT_SLOWER * (layout.tensor * layout.pipeline > 1) * micro_total * micro_steps
+    return sums * (1 - known.overlap_tensor) * micro_steps + waiting + uneven
 
 
 def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
@@ -118,18 +122,16 @@ def _communication(
 ) -> Floats:
     work, layout = rows.work, rows.layout
     dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
-    experts = all_reduce(work.expert_parameters * value, rows.links, known)
-    # experts may stay where they are and have the tokens sent to them, forward and back, both ways
+    # experts stay where they are and have the tokens sent to them: forward and back, and both ways
     sent = 4 * EXPERTS_PER_TOKEN * layout.micro_batch * work.seq_len * work.width * value * work.layers
-    reached = np.minimum(1.5 * experts, all_reduce(sent / 2, rows.links, known))
+    reached = np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
     per_micro_step = np.where(
         layout.shard_parameters > 0,
-        1.5 * dense + reached,  # gathered forward and backward, gradients scattered
-        np.where(layout.shard_gradients > 0, 0.5 * (dense + experts), 0.0),
+        1.5 * dense,  # gathered forward and backward, gradients scattered
+        np.where(layout.shard_gradients > 0, 0.5 * dense, 0.0),
     )
-    per_step = np.where(
-        layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * (dense + experts)
-    )
+    per_micro_step = per_micro_step + reached
+    per_step = np.where(layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * dense)
     steady = exposed(per_micro_step, micro_total, known.overlap) * micro_steps
     return np.where(rows.links.gpus > 1, steady + exposed(per_step, micro_total * (2 / 3), known.overlap), 0.0)
 
@@ -142,7 +144,7 @@ def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: f
     states = (states + layout.state_bytes * (work.parameters - work.embedding_parameters)) / owners
     gradients = work.parameters * value / np.where(layout.shard_gradients > 0, rows.links.gpus, 1.0)
     weights = work.parameters * value / np.where(layout.shard_parameters > 0, rows.links.gpus, 1.0)
-    saved = work.layers * saved_bytes(work, layout, value)[0]
+    saved = work.layers * residual_bytes(work, layout, value)
     moved = 2 * layout.states_on_host * states + micro_steps * (
         2 * layout.gradients_on_host * gradients
         + 2 * layout.parameters_on_host * weights

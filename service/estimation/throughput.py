@@ -5,8 +5,10 @@ Every term adds, so that more FLOP/s or more bandwidth is never slower.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -37,16 +39,18 @@ class Efficiencies:
     attention_2023: float = constant(0.6, 0.3, 1.0, "x", "rate of fused attention of 2023, over today's")
     attention: float = constant(0.64, 0.3, 1.0, "of matmul", "rate of fused attention, Ampere and consumer cards")
     attention_hopper: float = constant(0.34, 0.2, 1.0, "of matmul", "rate of attention made for Ampere, on newer chips")
-    attention_newest: float = constant(0.79, 0.3, 1.0, "of matmul", "rate of attention made for Hopper and Blackwell")
+    attention_newest: float = constant(0.6, 0.3, 1.0, "of matmul", "rate of attention made for Hopper, on Hopper")
+    attention_blackwell: float = constant(0.5, 0.2, 1.0, "of matmul", "rate of attention on Blackwell with HBM")
+    attention_extra_keys: float = constant(150.0, 10.0, 1500.0, "keys", "overhead of attention per query, in keys")
     narrow_heads: float = constant(0.89, 0.4, 1.0, "x", "attention rate of heads at most 64 wide, over wider ones")
     score_bytes: float = constant(46.0, 10.0, 80.0, "bytes", "traffic per attention score without fused attention")
     traffic_eager: float = constant(2.3, 1.0, 4.0, "x", "element-wise traffic over the formula, framework op by op")
     traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "the same under torch.compile")
-    traffic_current: float = constant(1.0, 0.3, 2.0, "x", "the same in the best current frameworks")
+    traffic_current: float = constant(1.0, 0.3, 4.0, "x", "the same in the best current frameworks")
     traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "the same in hand-fused CUDA")
     traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "the same in FP16 autocast of 2023 and before")
     logit_bytes: float = constant(10.5, 4.0, 24.0, "bytes", "traffic per logit, loss and gradient")
-    fp8_traffic: float = constant(1.3, 0.5, 3.0, "x", "traffic of quantising to FP8, over reading and writing once")
+    fp8_traffic: float = constant(1.3, 0.2, 3.0, "x", "traffic of quantising to FP8, over reading and writing once")
     launch_eager: float = constant(1.0e-3, 1e-4, 5e-3, "s", "host time per layer and micro-step, op by op")
     launch_current: float = constant(2.0e-4, 2e-5, 2e-3, "s", "host time per layer and micro-step, compiled or fused")
     launch_legacy: float = constant(4.5e-3, 1e-3, 1e-2, "s", "host time per layer and micro-step, old autocast")
@@ -96,12 +100,20 @@ class Software:
 
 # TFLOP/s per watt that chips of a generation sustain in large matrix products: set on facts of 25 NVIDIA cards whose
 # rates were measured (median 5 %, nine in ten within 21 %); it tells a 72 W L4 from its own peak.
-SUSTAINED_TFLOPS_PER_W = {"Ampere": 0.85, "Ada": 0.80, "Hopper": 1.15, "Blackwell": 1.2, "Blackwell Ultra": 1.7}
-REACHED_OF_PEAK = 0.83  # of the data sheet's rate in large products, data centre and workstation cards
-REACHED_OF_PEAK_CONSUMER = 1.05  # GeForce boosts over the clock its data sheet counts
-REACHED_OF_PEAK_VECTOR = 0.75  # FP32 and cards without matrix units
-REACHED_OF_PEAK_OTHER = {"AMD": 0.58, "Intel": 0.72}  # MI300X 0.51, MI325X 0.60, MI355X 0.68; Gaudi 3 0.74
-WIDE_ATTENTION = frozenset({"Hopper", "Blackwell", "Blackwell Ultra"})
+SUSTAINED_TFLOPS_PER_W = {"Ampere": 0.85, "Ada": 0.70, "Hopper": 1.15, "Blackwell": 1.2, "Blackwell Ultra": 1.7}
+# Of the data sheet's rate in large products, by vendor and whether it is a consumer card. GeForce boosts over the clock
+# its data sheet counts (matmul rates of 0.85 to 1.16 of it); MI300X reaches 0.51, MI325X 0.60, MI355X 0.68, RX 7900 XTX
+# 0.72; Gaudi 2 0.97, Gaudi 3 0.74 (stas00/ml-engineering, zzc0721/torch-performance-test-data).
+REACHED_OF_PEAK = {
+    ("NVIDIA", False): 0.83,
+    ("NVIDIA", True): 1.05,
+    ("AMD", False): 0.58,
+    ("AMD", True): 0.70,
+    ("Intel", False): 0.72,
+}
+REACHED_BY_OTHERS = 0.5
+REACHED_OF_PEAK_VECTOR = 0.75  # FP32 units, and cards without matrix units
+RATE_OVER_16_BIT: dict[Precision, float] = {"bf16": 1.0, "fp16": 1.0, "fp8": 2.0, "tf32": 0.5, "fp32": 0.0}
 
 
 def large_cache(gpu: Gpu) -> bool:
@@ -111,54 +123,85 @@ def large_cache(gpu: Gpu) -> bool:
 
 def peak_tflops(gpu: Gpu, precision: Precision) -> float | None:
     """The data sheet's dense rate in a precision, or in what a card without it falls back to; None: it cannot."""
-    sixteen_bit = gpu.bf16_tflops or gpu.fp16_tflops or 0.0
     if precision == "fp8":
         return gpu.fp8_tflops
-    if precision == "fp32":
-        return gpu.fp32_tflops
-    if precision == "tf32":
-        return gpu.tf32_tflops or gpu.fp32_tflops
-    if precision == "fp16":
-        sixteen_bit = max(gpu.fp16_tflops or 0.0, sixteen_bit)
-    return max(sixteen_bit, gpu.fp32_tflops)  # old cards multiply 16-bit numbers slower than 32-bit ones
+    return max(_matrix_peak(gpu, precision) or 0.0, gpu.fp32_tflops)
 
 
+def _matrix_peak(gpu: Gpu, precision: Precision) -> float | None:
+    rates = {
+        "bf16": gpu.bf16_tflops or gpu.fp16_tflops,
+        "fp16": max(gpu.fp16_tflops or 0.0, gpu.bf16_tflops or 0.0) or None,
+        "fp8": gpu.fp8_tflops,
+        "tf32": gpu.tf32_tflops,
+        "fp32": None,
+    }
+    return rates[precision]
+
+
+@lru_cache(maxsize=4096)
 def sustained_tflops(gpu: Gpu, precision: Precision) -> float:
-    """What large matrix products reach: as measured, else what peak and power allow."""
-    peak, wide = peak_tflops(gpu, precision), peak_tflops(gpu, "bf16")
-    if peak is None or wide is None:
-        raise ValueError(f"{gpu.name} has no {precision}")
-    if peak <= gpu.fp32_tflops:
-        return peak * REACHED_OF_PEAK_VECTOR
-    return (gpu.matmul_bf16_tflops or _allowed_tflops(gpu, wide)) * peak / wide
+    """What large matrix products reach: as measured, else what peak and power allow; or the vector units, if faster.
+
+    Never less for a card that is better on any line of its data sheet.
+    """
+    vector = gpu.fp32_tflops * REACHED_OF_PEAK_VECTOR
+    peak = _matrix_peak(gpu, precision)
+    return vector if peak is None else max(vector, _matrix_tflops(gpu, precision, peak))
 
 
-def _allowed_tflops(gpu: Gpu, peak: float) -> float:
-    if gpu.vendor != "NVIDIA":
-        return peak * REACHED_OF_PEAK_OTHER.get(gpu.vendor, 0.5)
-    by_power = SUSTAINED_TFLOPS_PER_W.get(gpu.architecture, 1.0) * gpu.board_power_w
-    return min(peak * (REACHED_OF_PEAK_CONSUMER if gpu.consumer else REACHED_OF_PEAK), by_power)
+def _matrix_tflops(gpu: Gpu, precision: Precision, peak: float) -> float:
+    by_power = SUSTAINED_TFLOPS_PER_W.get(gpu.architecture, math.inf) * gpu.board_power_w
+    measured = gpu.matmul_bf16_tflops
+    if measured is not None and gpu.architecture == "Ada":
+        measured = min(measured, by_power)  # measured in bursts: an L40S in training stays a fifth below its own
+    if measured is not None and precision == "bf16":
+        return measured
+    by_peak = peak * REACHED_OF_PEAK.get((gpu.vendor, gpu.consumer), REACHED_BY_OTHERS)
+    return min(by_peak, RATE_OVER_16_BIT[precision] * (by_power if measured is None else measured))
 
 
-def chips_of(gpus: Sequence[Gpu], precision: Precision, kernels: Sequence[Kernel], known: Efficiencies) -> Chips:
-    """GPUs as columns, working in one precision."""
-    large = np.array([large_cache(gpu) for gpu in gpus])
-    return Chips(
-        matmul=np.array([sustained_tflops(gpu, precision) for gpu in gpus]) * 1e12,
-        wide_matmul=np.array([sustained_tflops(gpu, _wide(precision)) for gpu in gpus]) * 1e12,
-        bandwidth=np.array([gpu.bandwidth_gb_s for gpu in gpus]) * (1e9 * USABLE_BANDWIDTH),
-        attention=np.array([_attention(gpu, kernel, known) for gpu, kernel in zip(gpus, kernels, strict=True)]),
-        matmul_traffic=np.where(large, known.matmul_traffic_large_cache, known.matmul_traffic),
-        cached_traffic=np.where(large, known.cached_traffic, 1.0),
-        fp8=np.full(len(gpus), float(precision == "fp8")),
+@lru_cache(maxsize=4096)
+def _chip(gpu: Gpu, precision: Precision, kernel: Kernel) -> tuple[float, ...]:
+    """What the columns of a GPU hold before the constants are known."""
+    hopper, dense_blackwell = gpu.architecture == "Hopper", gpu.architecture.startswith("Blackwell")
+    return (
+        sustained_tflops(gpu, precision) * 1e12,
+        sustained_tflops(gpu, "bf16" if precision == "fp8" else precision) * 1e12,
+        gpu.bandwidth_gb_s * 1e9 * USABLE_BANDWIDTH,
+        float(large_cache(gpu)),
+        float(hopper and kernel != "newest"),
+        float(hopper and kernel == "newest"),
+        float(dense_blackwell and not large_cache(gpu)),
+        float(kernel == "fused_2023"),
+        float(precision == "fp8"),
     )
 
 
-def _attention(gpu: Gpu, kernel: Kernel, known: Efficiencies) -> float:
-    rate = known.attention
-    if gpu.architecture in WIDE_ATTENTION and not large_cache(gpu):
-        rate = known.attention_newest if kernel == "newest" else known.attention_hopper
-    return rate * known.attention_2023 if kernel == "fused_2023" else rate
+def chip_table(gpus: Sequence[Gpu], precisions: Sequence[Precision], kernels: Sequence[Kernel]) -> Floats:
+    """GPUs, each with the precision and the attention kernel that it works in, as rows that no constant changes."""
+    return np.array([_chip(*row) for row in zip(gpus, precisions, kernels, strict=True)]).T
+
+
+def chips_of(table: Floats, known: Efficiencies) -> Chips:
+    """GPUs as columns."""
+    matmul, wide, bandwidth, large, hopper, newest, blackwell, of_2023, fp8 = table
+    other = 1 - hopper - newest - blackwell
+    attention = (
+        other * known.attention
+        + hopper * known.attention_hopper
+        + newest * known.attention_newest
+        + blackwell * known.attention_blackwell
+    )
+    return Chips(
+        matmul=matmul,
+        wide_matmul=wide,
+        bandwidth=bandwidth,
+        attention=attention * np.where(of_2023 > 0, known.attention_2023, 1.0),
+        matmul_traffic=np.where(large > 0, known.matmul_traffic_large_cache, known.matmul_traffic),
+        cached_traffic=np.where(large > 0, known.cached_traffic, 1.0),
+        fp8=fp8,
+    )
 
 
 def software_of(frameworks: Sequence[Framework], kernels: Sequence[Kernel], known: Efficiencies) -> Software:
@@ -176,10 +219,6 @@ def software_of(frameworks: Sequence[Framework], kernels: Sequence[Kernel], know
         launch=np.array([launch.get(framework, known.launch_current) for framework in frameworks]),
         fused_attention=np.array([float(kernel != "plain") for kernel in kernels]),
     )
-
-
-def _wide(precision: Precision) -> Precision:
-    return "bf16" if precision == "fp8" else precision
 
 
 # One micro-step -------------------------------------------------------------------------------------------------------
@@ -243,7 +282,12 @@ def _product(m: Floats, n: Floats, k: Floats, rate: Floats, chips: Chips, value_
 
 def _attention_per_token(work: Work, chips: Chips, software: Software, known: Efficiencies) -> Floats:
     narrow = np.where(work.head_width <= 64, known.narrow_heads, 1.0)
-    fused = 3.5 * work.attention_flops / (chips.wide_matmul * chips.attention * narrow)
+    fused = (
+        14
+        * (work.keys + known.attention_extra_keys)
+        * work.query_width
+        / (chips.wide_matmul * chips.attention * narrow)
+    )
     scores = work.heads * np.minimum(work.seq_len, 2 * work.keys)  # without fusion the masked half is worked on too
     plain = 12 * work.seq_len * work.query_width / chips.wide_matmul + scores * known.score_bytes / chips.bandwidth
     return np.where(software.fused_attention > 0, fused, np.maximum(plain, fused))
