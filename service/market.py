@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import asyncpg
 import structlog
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,7 +31,7 @@ from service.ranking.offers import Estimates, Offers, PricedOffer
 from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank
 from service.ranking.request import RankingRequest
 from service.rates import usd_per_unit
-from service.store import CurrentPrice, current_prices, live_providers
+from service.store import CurrentPrice, Run, current_prices, live_providers
 from service.store.saving import CHANNEL
 
 log = structlog.get_logger()
@@ -248,12 +249,18 @@ class Markets:
         catalogue: Catalogue,
         providers: Mapping[str, ProviderFacts],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        settling: timedelta = SETTLING,
+        reconnecting: timedelta = RECONNECTING,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._providers = providers
         self._clock = clock
+        self._settling = settling
+        self._reconnecting = reconnecting
         self._current: Market | None = None
+        self._runs: tuple[int, ...] = ()  # how many runs the current market was loaded after, and the newest
         self._empty = market_of([], catalogue, clock(), providers)
         self._past: OrderedDict[datetime, Market] = OrderedDict()
         self._loading = asyncio.Lock()
@@ -270,6 +277,7 @@ class Markets:
     async def refresh(self) -> Market:
         """Load the market of now again. Raises DatabaseUnavailable; the old one stays then."""
         async with self._loading:
+            self._runs = await self._stored_runs()
             market = await self._load(self._clock())
             if self._current is None or market.version != self._current.version:
                 self._current = market
@@ -299,7 +307,7 @@ class Markets:
                 connected = False
             else:
                 connected = True
-            await asyncio.sleep(RECONNECTING.total_seconds())
+            await asyncio.sleep(self._reconnecting.total_seconds())
 
     async def _follow_once(self) -> None:
         """Listen on one connection for as long as it lives."""
@@ -308,14 +316,21 @@ class Markets:
         try:
             connection.add_termination_listener(lambda _: changed.set())
             await connection.add_listener(CHANNEL, lambda *_: changed.set())
+            is_current = self._current is not None and self._runs == await self._stored_runs()
             while not connection.is_closed():
-                changed.clear()
-                await self.refresh()
+                if not is_current:
+                    changed.clear()
+                    await self.refresh()
+                is_current = False  # any more, once the wait is over
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), AGING.total_seconds())
-                    await asyncio.sleep(SETTLING.total_seconds())
+                    await asyncio.sleep(self._settling.total_seconds())
         finally:
             connection.terminate()  # says no farewell to a server that may be gone
+
+    async def _stored_runs(self) -> tuple[int, ...]:
+        async with self._database.engine.connect() as connection:
+            return tuple((await connection.execute(select(func.count(), func.coalesce(func.max(Run.id), 0)))).one())
 
     async def _load(self, at: datetime) -> Market:
         async with self._database.engine.connect() as connection:

@@ -34,6 +34,7 @@ from service.ranking.option import Option
 from service.ranking.request import RankingRequest
 
 HOUR = timedelta(hours=1)
+SOON = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,7 @@ async def until(happens: Callable[[], bool]) -> None:
 
 
 def markets_of(database: Database) -> Markets:
-    return Markets(database, catalogue.load(), {}, clock=lambda: NOON)
+    return Markets(database, catalogue.load(), {}, lambda: NOON, settling=SOON, reconnecting=SOON)
 
 
 async def test_the_market_follows_the_prices(fresh_database: Database) -> None:
