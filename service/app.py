@@ -26,6 +26,7 @@ from service.collect import AlreadyCollecting, collect, collect_bundled_if_neede
 from service.database import Database, open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
+from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.schedule import Job, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
@@ -93,6 +94,8 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
             clock=clock,
             runs_of_gpu=_runs_of_gpu(catalogue),
         )
+        warm, preset = services.estimator.of_machines, catalogue.workloads[DEFAULT_WORKLOAD]
+        await asyncio.to_thread(warm, preset, "model", markets.current.machines)  # the first ranking waits for nothing
         stack.push_async_callback(_cancel, services.started)
         following = asyncio.create_task(markets.follow(), name="market")
         stack.push_async_callback(_cancel, [following])
