@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, func, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -124,7 +125,7 @@ async def collectors(session: AsyncSession) -> dict[str, CollectorState]:
 
 
 async def _newest_runs(session: AsyncSession, chosen: Select[Run]) -> dict[str, Run]:
-    newest = chosen.distinct(Run.collector).order_by(Run.collector, Run.id.desc())
+    newest = chosen.ext(distinct_on(Run.collector)).order_by(Run.collector, Run.id.desc())
     return {each.collector: each for each in await session.scalars(newest)}
 
 
