@@ -107,7 +107,9 @@ class Schedule:
         """Wait for the lock, then run the jobs until the connection that holds it is lost."""
         connection = await self._connect()
         try:
-            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+            while True:
+                if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                    break
                 await asyncio.sleep(self._ask_again)
             async with self._jobs_running():
                 while True:

@@ -1,4 +1,4 @@
-"""How numbers, words and charts look, on pages and in reports. Values in, text and shapes out; nothing is computed twice.
+"""How numbers, words and charts look, on pages, in terminals and in reports: values in, text and shapes out.
 
-Reading order: numbers, words, chart.
+Reading order: numbers, words, chart, answers (for programs), terminal.
 """

@@ -204,32 +204,41 @@ class ElectricityPrice:
     country: str  # two letters, or a state as US-CA
     name: str
     usd_per_kwh: float
+    price_per_kwh: float  # as published
+    currency: str
     year: int  # of the price
     period: str  # of the price, as its source says it: 2025-S2, 2026-06
-    official: bool  # by a statistics office or a regulator
+    official: bool  # by a statistics office or a regulator; else averages gathered by others
     source: str
     source_url: str
+    read_at_url: str | None  # where it was read, if not at its source
     carbon_g_per_kwh: float | None
     carbon_year: int | None
-    carbon_source: str | None
     carbon_source_url: str | None
 
 
 def electricity_price(known: Electricity) -> ElectricityPrice:
     return ElectricityPrice(
         country=known.code,
-        name=known.country,
+        name=known.name,
         usd_per_kwh=known.usd_per_kwh,
-        year=max(int(word) for word in known.period.split("-") if word.isdigit() and len(word) == 4),
+        price_per_kwh=known.price_per_kwh,
+        currency=known.currency,
+        year=_last_year(known.period),
         period=known.period,
         official=known.official,
         source=known.source,
         source_url=known.source_url,
+        read_at_url=known.read_at_url,
         carbon_g_per_kwh=known.carbon_g_per_kwh,
         carbon_year=known.carbon_year,
-        carbon_source=known.carbon_source,
         carbon_source_url=known.carbon_source_url,
     )
+
+
+def _last_year(period: str) -> int:
+    """2025 of 2025-S2, 2026 of 2023-2026."""
+    return max(int(part) for part in period.split("-") if len(part) == 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,28 @@ from service.presentation.numbers import TimeScale, tick_label, ticks, usd, usd_
 from service.presentation.words import title
 from service.ranking.option import Option
 
-WIDTH, HEIGHT = 960, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 24, 34, 46
-MOST_POINTS = 500
-MOST_LABELS = 8
 LEAST_USD = 0.01  # a log axis has no zero: free options stand at its lowest end
+Extent = tuple[float, float, float, float]  # left, top, right, bottom
+
 CHARACTER = 6.6  # pixels of one character of a 12 px label, for collisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """The size of a chart and of its plot, in the pixels of its own."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    most_points: int
+    most_labels: int
+
+
+WIDE = Box(width=960, height=400, left=64, right=936, top=34, bottom=354, most_points=500, most_labels=8)
+NARROW = Box(width=360, height=320, left=58, right=342, top=32, bottom=272, most_points=150, most_labels=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +75,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    width: int
-    height: int
-    left: int
-    right: int
-    top: int
-    bottom: int  # the plot's edges in pixels
+    box: Box
     days_ticks: tuple[Tick, ...]
     usd_ticks: tuple[Tick, ...]
     points: tuple[Point, ...]
@@ -80,28 +91,22 @@ class Chart:
 
 
 def cost_against_days(
-    options: Sequence[Option], scale: TimeScale, deadline_days: float | None, budget_usd: float | None
+    options: Sequence[Option], scale: TimeScale, deadline_days: float | None, budget_usd: float | None, box: Box = WIDE
 ) -> Chart | None:
     """The chart of these options, or none where there is nothing to compare."""
     if len(options) < 2:
         return None
-    days = _axis([scale.of(v) for option in options for v in (option.days.p10, option.days.p90)], LEFT, WIDTH - RIGHT)
-    cost = _axis([v for option in options for v in (option.cost_usd.p10, option.cost_usd.p90)], HEIGHT - BOTTOM, TOP)
+    days = _axis([scale.of(v) for option in options for v in (option.days.p10, option.days.p90)], box.left, box.right)
+    cost = _axis([v for option in options for v in (option.cost_usd.p10, option.cost_usd.p90)], box.bottom, box.top)
     frontier = sorted((option for option in options if option.on_frontier), key=lambda option: option.days.p50)
-    drawn = _drawn(options)
-    points = tuple(_point(option, scale, days, cost) for option in drawn)
+    drawn = _drawn(options, box.most_points)
     return Chart(
-        width=WIDTH,
-        height=HEIGHT,
-        left=LEFT,
-        right=WIDTH - RIGHT,
-        top=TOP,
-        bottom=HEIGHT - BOTTOM,
+        box=box,
         days_ticks=tuple(Tick(days(value), tick_label(value)) for value in ticks(days.low, days.high)),
         usd_ticks=tuple(Tick(cost(value), f"${tick_label(value)}") for value in ticks(cost.low, cost.high)),
-        points=points,
+        points=tuple(_point(option, scale, days, cost) for option in drawn),
         frontier=_steps([(days(scale.of(o.days.p50)), cost(o.cost_usd.p50)) for o in frontier]),
-        labels=tuple(_labels(options, frontier, scale, days, cost)),
+        labels=tuple(_labels(options, frontier, scale, days, cost, box)),
         deadline=None if deadline_days is None else days(scale.of(deadline_days)),
         budget=None if budget_usd is None else cost(budget_usd),
         unit=scale.unit,
@@ -123,11 +128,11 @@ def _axis(values: Sequence[float], start: float, end: float) -> Axis:
     return Axis(low, high, start, end)
 
 
-def _drawn(options: Sequence[Option]) -> list[Option]:
-    """Other options first, so that the frontier and one's own machines lie on top; sampled by rank when there are many."""
+def _drawn(options: Sequence[Option], most: int) -> list[Option]:
+    """The frontier and one's own machines come last, on top; the others are sampled by rank when there are many."""
     important = [option for option in options if option.on_frontier or option.kind == "local"]
     others = [option for option in options if not (option.on_frontier or option.kind == "local")]
-    step = max(1, math.ceil(len(others) / max(1, MOST_POINTS - len(important))))
+    step = max(1, math.ceil(len(others) / max(1, most - len(important))))
     return [*others[::step], *sorted(important, key=lambda option: option.kind == "local")]
 
 
@@ -148,7 +153,7 @@ def _point(option: Option, scale: TimeScale, days: Axis, cost: Axis) -> Point:
 
 
 def _words(option: Option, scale: TimeScale) -> str:
-    between, spread = scale.interval(option.days), usd_interval(option.cost_usd)
+    between, spread = scale.range_in_words(option.days), usd_interval(option.cost_usd)
     days = scale.words(option.days.p50) + (f" ({between})" if between else "")
     return f"{title(option)}: {days}, {usd(option.cost_usd.p50)}" + (f" ({spread})" if spread else "")
 
@@ -162,22 +167,23 @@ def _steps(corners: Sequence[tuple[float, float]]) -> str:
 
 
 def _labels(
-    options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale, days: Axis, cost: Axis
+    options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale, days: Axis, cost: Axis, box: Box
 ) -> list[Label]:
     """Names beside one's own machines and the frontier; its two ends come first, and what would collide is dropped."""
     own = [option for option in options if option.kind == "local"]
     ends = [frontier[0], frontier[-1]] if frontier else []
     wanted = dict.fromkeys(option.id for option in [*own, *ends, *frontier])
     by_id = {option.id: option for option in options}
-    placed: list[tuple[float, float, float, float]] = []
+    placed: list[Extent] = []
     labels: list[Label] = []
     for option_id in wanted:
-        if len(labels) == MOST_LABELS:
+        if len(labels) == box.most_labels:
             break
         x, y = days(scale.of(by_id[option_id].days.p50)), cost(by_id[option_id].cost_usd.p50)
-        label = next((spot for spot in _spots(x, y, _name(by_id[option_id])) if _is_free(_box(spot), placed)), None)
+        spots = _spots(x, y, _name(by_id[option_id]))
+        label = next((spot for spot in spots if _is_free(_extent(spot), placed, box)), None)
         if label:
-            placed.append(_box(label))
+            placed.append(_extent(label))
             labels.append(label)
     return labels
 
@@ -190,24 +196,20 @@ def _name(option: Option) -> str:
 
 
 def _spots(x: float, y: float, text: str) -> list[Label]:
-    """Where a label may stand: beside its point, above it or below it, inside the plot."""
-    right = [Label(x + 12, y - 8, "start", text), Label(x + 12, y + 16, "start", text)]
-    left = [Label(x - 12, y - 8, "end", text), Label(x - 12, y + 16, "end", text)]
-    fits = x + 12 + len(text) * CHARACTER < WIDTH - RIGHT
-    return [*right, *left] if fits else left
+    """Where a label may stand: right of its point or left of it, above or below."""
+    return [Label(x + side, y + up, anchor, text) for side, anchor in ((12, "start"), (-12, "end")) for up in (-8, 16)]
 
 
-def _box(label: Label) -> tuple[float, float, float, float]:
+def _extent(label: Label) -> Extent:
     width = len(label.text) * CHARACTER
     left = label.x if label.anchor == "start" else label.x - width
     return left, label.y - 12, left + width, label.y + 4
 
 
-def _is_free(box: tuple[float, float, float, float], placed: Sequence[tuple[float, float, float, float]]) -> bool:
-    inside = box[0] > LEFT and box[1] > TOP - 12 and box[3] < HEIGHT - BOTTOM
-    return inside and all(
-        box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1] for other in placed
-    )
+def _is_free(extent: Extent, placed: Sequence[Extent], box: Box) -> bool:
+    left, top, right, bottom = extent
+    inside = left > box.left and right < box.width and top > box.top - 12 and bottom < box.bottom
+    return inside and all(right < o[0] or o[2] < left or bottom < o[1] or o[3] < top for o in placed)
 
 
 def _summary(options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale) -> str:

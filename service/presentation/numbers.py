@@ -25,23 +25,34 @@ class TimeScale:
         return days if self.unit == "days" else days * HOURS_PER_DAY
 
     def number(self, days: float) -> str:
+        """In a column: with the decimals that all its rows share."""
         return f"{self.of(days):,.{self.decimals}f}"
 
-    def words(self, days: float) -> str:
-        number = self.number(days)
-        return f"{number} {self.unit[:-1] if number == '1' else self.unit}"
-
     def interval(self, days: Interval) -> str:
-        """The likely range, or nothing where rounding leaves none."""
+        """The likely range in a column, or nothing where rounding leaves none."""
         return _range(self.number(days.p10), self.number(days.p90))
+
+    def words(self, days: float) -> str:
+        """In a sentence: as precise as its size deserves, and nobody counts weeks in hours."""
+        scale = self._for_sentences(days)
+        number = scale.number(days)
+        return f"{number} {scale.unit[:-1] if number == '1' else scale.unit}"
+
+    def range_in_words(self, days: Interval) -> str:
+        return self._for_sentences(days.p50).interval(days)
+
+    def _for_sentences(self, days: float) -> TimeScale:
+        unit: Literal["days", "hours"] = "days" if days >= 4 else self.unit
+        amount = days if unit == "days" else days * HOURS_PER_DAY
+        return TimeScale(unit, 0 if amount >= 9.95 else 1 if amount >= 0.95 else 2)
 
 
 def time_scale(days: Iterable[float]) -> TimeScale:
-    """Hours when most listed options take less than two days; as many decimals as the shortest needs."""
+    """Hours when most listed options take less than two days; a decimal for all when the shortest needs it."""
     listed = list(days) or [10.0]
     unit: Literal["days", "hours"] = "hours" if median(listed) < 2 else "days"
     shortest = min(listed) * (HOURS_PER_DAY if unit == "hours" else 1)
-    return TimeScale(unit, 0 if shortest >= 10 else 1 if shortest >= 0.95 else 2)
+    return TimeScale(unit, 0 if shortest >= 10 else 1 if shortest >= 0.1 else 2)
 
 
 def usd(amount: float, like: float | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from service.estimation.answer import Plan
 from service.presentation.numbers import TimeScale, age, date, gigabytes, share, usd, usd_interval, usd_rate
 from service.ranking.option import ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
@@ -57,7 +59,7 @@ class Sentence:
 def answer_sentences(ranking: Ranking, request: RankingRequest, scale: TimeScale, now: datetime) -> list[Sentence]:
     """The answer first, then what would change it, then what to know about its prices."""
     return [
-        *_winners(ranking, scale),
+        *_winners(ranking, request, scale),
         *_close_call(ranking),
         *_rigs(ranking, request, scale),
         *_break_even(ranking),
@@ -88,17 +90,19 @@ def page_title(ranking: Ranking, scale: TimeScale) -> str:
 
 
 def breakdown(option: Option, parts: int = 2) -> str:
-    """The largest parts of the cost in words: `compute 361, interruptions 22`."""
+    """The largest parts of the cost in words, but none that rounds to nothing: `compute $361, interruptions $22`."""
     total = option.cost_usd.p50
     largest = sorted(option.cost_breakdown_usd.items(), key=lambda part: -part[1])[:parts]
-    return ", ".join(f"{PARTS.get(item, item)} {usd(amount, total)}" for item, amount in largest if amount > 0)
+    written = [(PARTS.get(item, item), usd(amount, total)) for item, amount in largest]
+    return ", ".join(f"{name} {amount}" for name, amount in written if amount.strip("$0.") or len(written) == 1)
 
 
 def plan(option: Option) -> str:
     """The settings to train with, in words."""
-    settings = option.plan
-    if settings is None:
-        return "memory not checked"
+    return "memory not checked" if option.plan is None else settings_of(option.plan)
+
+
+def settings_of(settings: Plan) -> str:
     words = [f"micro-batch {settings.micro_batch}"]
     if settings.activation_checkpointing != "none":
         words.append(f"{settings.activation_checkpointing} checkpointing")
@@ -126,10 +130,10 @@ def reason(name: str) -> str:
 # The sentences, in their order ---------------------------------------------------------------------------------------
 
 
-def _winners(ranking: Ranking, scale: TimeScale) -> Iterator[Sentence]:
+def _winners(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterator[Sentence]:
     cheapest, soonest = ranking.answer.cheapest, ranking.answer.soonest
     if cheapest is None or soonest is None:
-        yield Sentence(Markup("<strong>Nothing passes.</strong> {}").format(_why_nothing(ranking)))
+        yield Sentence(_nothing(ranking, request, scale))
     elif cheapest.id == soonest.id:
         form = Markup("Cheapest and soonest: {}: <strong>{}</strong>{}, <strong>{}</strong>.")
         yield Sentence(
@@ -140,7 +144,7 @@ def _winners(ranking: Ranking, scale: TimeScale) -> Iterator[Sentence]:
         days = scale.words(cheapest.days.p50)
         yield Sentence(form.format(title(cheapest), _money(cheapest), _what(cheapest), _spread(cheapest), days))
         form = Markup("Soonest: {}: <strong>{}</strong>{}, {}.")
-        days, between = scale.words(soonest.days.p50), scale.interval(soonest.days)
+        days, between = scale.words(soonest.days.p50), scale.range_in_words(soonest.days)
         yield Sentence(form.format(title(soonest), days, f" ({between})" if between else "", _money(soonest)))
 
 
@@ -234,12 +238,21 @@ def _one_sided(ranking: Ranking, request: RankingRequest) -> Iterator[Sentence]:
 def _about_prices(ranking: Ranking, request: RankingRequest, now: datetime) -> Iterator[Sentence]:
     if request.method == "ratio":
         yield Sentence(Markup("Times are scaled from one measured run; memory is not checked."), "note")
+    yield from _only_bundled(ranking)
     if not ranking.market.offers:
         text = "No prices yet: the first collection takes a few minutes. Your own machines are ranked below."
         yield Sentence(Markup(text), "warning")
     if request.as_of is not None:
         yield Sentence(Markup("With prices as of {}.").format(date(ranking.as_of)), "note")
     yield from _stale_winner(ranking, now)
+
+
+def _only_bundled(ranking: Ranking) -> Iterator[Sentence]:
+    offers = [option.offer for option in ranking.options if option.offer]
+    if offers and all(offer.source == "bundled" for offer in offers):
+        newest = max(offer.observed_at for offer in offers)
+        form = Markup("These prices shipped with the software, the newest of {}; none has been collected yet.")
+        yield Sentence(form.format(date(newest)), "warning")
 
 
 def _stale_winner(ranking: Ranking, now: datetime) -> Iterator[Sentence]:
@@ -254,15 +267,35 @@ def _stale_winner(ranking: Ranking, now: datetime) -> Iterator[Sentence]:
     yield Sentence(text, "warning")
 
 
-def _why_nothing(ranking: Ranking) -> str:
+def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Markup:
+    """Why there is no option, and what comes closest."""
     if not ranking.considered:
-        return "No option passes these filters."
-    largest = max(ranking.excluded, key=lambda exclusion: exclusion.count)
-    example = largest.examples[0] if largest.examples else None
-    said = f" For example {times(example.title)}: {example.detail}." if example else ""
-    return (
-        f"All {ranking.considered:,} options are excluded, {largest.count:,} of them: {reason(largest.reason)}.{said}"
-    )
+        return Markup("<strong>No option passes these filters.</strong>")
+    examples = [example for left in ranking.excluded for example in left.examples]
+    able = [example for example in examples if example.days is not None and example.cost_usd is not None]
+    if able and (request.deadline_days is not None or request.budget_usd is not None):
+        return _nothing_within_limits(min(able, key=lambda example: _excess(example, request)), request, scale)
+    short = [example for example in examples if example.lacks_gb]
+    if short:
+        least = min(short, key=lambda example: example.lacks_gb or 0.0)
+        form = Markup("<strong>No machine here has enough memory for this model.</strong> Least short: {}, by {} GB.")
+        return form.format(times(least.title), gigabytes(least.lacks_gb or 0.0))
+    form = Markup("<strong>No machine here can train this.</strong> For example {}: {}.")
+    return form.format(times(examples[0].title), examples[0].detail.rstrip("."))
+
+
+def _nothing_within_limits(closest: ExclusionExample, request: RankingRequest, scale: TimeScale) -> Markup:
+    deadline = f"within {request.deadline_days:g} days" if request.deadline_days is not None else ""
+    budget = f"for {usd(request.budget_usd)}" if request.budget_usd is not None else ""
+    form = Markup("<strong>Nothing finishes {}.</strong> Closest: {}: {}, {}.")
+    limits = " and ".join(filter(None, (deadline, budget)))
+    return form.format(limits, times(closest.title), scale.words(closest.days or 0.0), usd(closest.cost_usd or 0.0))
+
+
+def _excess(example: ExclusionExample, request: RankingRequest) -> float:
+    """By what factor it misses the limit that it misses most."""
+    days, cost = example.days or 0.0, example.cost_usd or 0.0
+    return max(days / (request.deadline_days or math.inf), cost / (request.budget_usd or math.inf))
 
 
 # Their parts ---------------------------------------------------------------------------------------------------------

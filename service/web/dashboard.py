@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -33,7 +33,7 @@ MOST_OPTIONS: Final = 5000  # that one chart samples from
 
 
 @get("/", include_in_schema=False, opt=PRICES)
-async def ranking_page(request: AnyRequest, services: NamedDependency[Services]) -> Response:
+async def ranking_page(request: AnyRequest, services: NamedDependency[Services]) -> Response[Any]:
     parameters = parameters_of(request)
     if not is_canonical(parameters):
         return Redirect(address("/", canonical(parameters)), status_code=303)
@@ -45,7 +45,7 @@ async def ranking_page(request: AnyRequest, services: NamedDependency[Services])
 
 
 @get("/option", include_in_schema=False, opt=PRICES)
-async def option_page(request: AnyRequest, services: NamedDependency[Services]) -> Response:
+async def option_page(request: AnyRequest, services: NamedDependency[Services]) -> Response[Any]:
     parameters = parameters_of(request)
     asked = await services.asked_in_query(parameters)
     option = await services.option(asked, (parameters.get("option") or [""])[-1])
@@ -200,7 +200,7 @@ def source_link(source: str | None) -> Markup:
 
 
 def seconds(amount: float) -> str:
-    return f"{amount:,.2f}" if amount >= 0.1 else f"{amount:,.4f}"
+    return f"{amount:,.3f}" if amount >= 0.0005 else "<0.001"
 
 
 GLOBALS: Final = {

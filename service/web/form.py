@@ -141,13 +141,13 @@ class Form:
 
     @property
     def countries(self) -> dict[str, str]:
-        named = {code: electricity.country for code, electricity in self.catalogue.electricity.items()}
+        named = {code: electricity.name for code, electricity in self.catalogue.electricity.items()}
         return dict(sorted(named.items(), key=lambda item: item[1]))
 
     @property
     def electricity_hint(self) -> str:
         known = self.catalogue.electricity.get(self.chosen("country").upper())
-        return f"{known.country} pays {usd_rate(known.usd_per_kwh)} ({known.period})" if known else "Your own price"
+        return f"{known.name} pays {usd_rate(known.usd_per_kwh)} ({known.period})" if known else "Your own price"
 
     @property
     def electricity_placeholder(self) -> str:
@@ -178,7 +178,7 @@ class Form:
             return self.workloads.get(value, value)
         if name in ("country", "cloud_country"):
             known = self.catalogue.electricity.get(value.upper())
-            return known.country if known else value
+            return known.name if known else value
         return PRICINGS[value].split(" (")[0].lower() if name == "pricing" and value in PRICINGS else value
 
     # What is set -----------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from service.web.caching import SOFTWARE
 from service.web.problems import MEDIA_TYPE, Problem
 
 KEY: Final = "key"
-NEEDS_KEY: Final = [{KEY: []}]
+NEEDS_KEY: Final[list[dict[str, list[str]]]] = [{KEY: []}]
 
 RANKING: Final = tuple(parameter.name for parameter in words.PARAMETERS)
 PAGING: Final = ("limit", "cursor")

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Template
 from litestar.types import ExceptionHandlersMap
@@ -17,6 +18,7 @@ from service.collect import AlreadyCollecting
 from service.database import DatabaseTooNew, DatabaseUnavailable
 from service.parameters import FieldError, InvalidParameters
 from service.store import WorkloadExists
+from service.web.services import AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
 PROGRAMS_ONLY = ("/api/", "/health/", "/schema", "/metrics", "/static/")
@@ -57,17 +59,13 @@ def exception_handlers() -> ExceptionHandlersMap:
     }
 
 
-def answer(request: Request, answered: Answered) -> Response:
+def answer(request: AnyRequest, answered: Answered) -> Response[Any]:
     """The problem as its reader wants it."""
     problem = answered.problem
     headers = {**answered.headers, "Cache-Control": "no-store", "Vary": "Accept"}
     if _wants_page(request):
-        return Template(
-            "problem.html",
-            context={"problem": problem, "path": request.url.path},
-            status_code=problem.status,
-            headers=headers,
-        ).to_asgi_response(request.app, request)  # type: ignore[return-value]
+        context = {"problem": problem, "path": request.url.path}
+        return Template("problem.html", context=context, status_code=problem.status, headers=headers)
     return Response(body(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -91,7 +89,7 @@ def invalid(error: InvalidParameters) -> Answered:
     return Answered(_problem(400, f"The request cannot be understood: {fields}.", errors=error.errors))
 
 
-def _refused(request: Request, error: HTTPException) -> Answered:
+def _refused(request: AnyRequest, error: HTTPException) -> Answered:
     """What Litestar itself refuses: no such route, a method that does not exist, a body that is no JSON."""
     status = error.status_code
     if status == 400:
@@ -119,7 +117,7 @@ def _conflict(error: Exception) -> Answered:
     return Answered(_problem(409, str(error)))
 
 
-def _broken(request: Request, error: Exception) -> Answered:
+def _broken(request: AnyRequest, error: Exception) -> Answered:
     reference = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}".upper()
     log.error("request failed", reference=reference, method=request.method, path=request.url.path, exc_info=error)
     return Answered(_problem(500, f"Something broke on our side. Reference {reference}.", reference=reference))
@@ -130,5 +128,5 @@ def _problem(status: int, detail: str, errors: tuple[FieldError, ...] = (), refe
     return Problem(title=title, status=status, detail=detail, errors=errors, reference=reference)
 
 
-def _wants_page(request: Request) -> bool:
+def _wants_page(request: AnyRequest) -> bool:
     return not request.url.path.startswith(PROGRAMS_ONLY) and "text/html" in request.headers.get("accept", "")

@@ -25,7 +25,7 @@ HEADERS: Final = {
 }
 
 
-def require_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def require_key(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuses whoever does not show the installation's key."""
     services: Services = connection.app.state.services
     scheme, _, shown = connection.headers.get("authorization", "").partition(" ")

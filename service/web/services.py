@@ -108,7 +108,8 @@ class Services:
         task = asyncio.ensure_future(self.sources[slug].collect(tell))
         self.started.add(task)
         task.add_done_callback(self.started.discard)
-        await asyncio.wait([task, begun], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [task, begun]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not begun.done():
             begun.cancel()
             await task

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from service.presentation.chart import Chart, cost_against_days, series
+from service.presentation.chart import NARROW, WIDE, Box, Chart, cost_against_days
 from service.presentation.numbers import TimeScale, time_scale
 from service.presentation.words import Sentence, answer_sentences, page_title
 from service.ranking.option import Option, Ranking
@@ -41,7 +41,10 @@ class RankingView:
 
     @property
     def title(self) -> str:
-        return page_title(self.ranking, self.scale) if self.ranking else "Rig or rent?"
+        if self.ranking is None:
+            fields = len({error.field for error in self.form.all_errors})
+            return f"check {fields} field{'s' if fields > 1 else ''}"
+        return page_title(self.ranking, self.scale)
 
     @cached_property
     def sentences(self) -> list[Sentence]:
@@ -61,10 +64,17 @@ class RankingView:
 
     @cached_property
     def chart(self) -> Chart | None:
+        return self._drawn(WIDE)
+
+    @property
+    def narrow_chart(self) -> Chart | None:
+        return self._drawn(NARROW)
+
+    def _drawn(self, box: Box) -> Chart | None:
         if self.ranking is None or self.request is None:
             return None
         limits = self.request.deadline_days, self.request.budget_usd
-        return cost_against_days(self.ranking.options, self.scale, *limits)
+        return cost_against_days(self.ranking.options, self.scale, *limits, box)
 
     @property
     def series(self) -> list[tuple[str, str]]:
@@ -140,8 +150,13 @@ class RankingView:
         return address("/option", self._question, cursor=None, option=option.id)
 
     @property
+    def ways_out(self) -> list[Chip]:
+        """Where a limit leaves nothing: the question without it."""
+        if self.ranking is None or self.ranking.ranked:
+            return []
+        limits = {"deadline_days": "Drop the deadline", "budget_usd": "Drop the budget"}
+        return [Chip(words, self._link(**{name: None})) for name, words in limits.items() if name in self._question]
+
+    @property
     def chips(self) -> list[Chip]:
         return self.form.chips
-
-
-TEMPLATE_NAMES = {"series": series}

@@ -52,7 +52,9 @@ async def post_ranking(posted_ranking: NamedDependency[Ranking]) -> Ranking:
     operation_class=operation(body=ESTIMATES_BODY),
     responses=problems(400, 503),
 )
-async def post_estimates(services: NamedDependency[Services], json_body: NamedDependency[object]) -> list[MachineEstimate]:
+async def post_estimates(
+    services: NamedDependency[Services], json_body: NamedDependency[object]
+) -> list[MachineEstimate]:
     return await _estimates(services, estimates_request(json_body, await services.vocabulary_of(json_body)))
 
 
