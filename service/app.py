@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import structlog
@@ -19,7 +20,6 @@ from litestar.plugins.prometheus import PrometheusConfig
 from litestar.plugins.structlog import StructlogConfig, StructlogPlugin
 
 from providers import discover
-from providers.base import Provider
 from service import store
 from service.catalogue import Catalogue, load
 from service.collect import AlreadyCollecting, collect, collect_bundled_if_needed, make_client
@@ -27,6 +27,7 @@ from service.database import Database, open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
+from service.presentation.answers import source_of
 from service.schedule import Job, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
@@ -34,7 +35,7 @@ from service.web.caching import PriceCaching
 from service.web.openapi import config as openapi_config
 from service.web.problems import exception_handlers
 from service.web.security import secure
-from service.web.services import DEPENDENCIES, Services, Source
+from service.web.services import DEPENDENCIES, Services
 
 log = structlog.get_logger()
 
@@ -89,7 +90,8 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
             database=database,
             markets=markets,
             estimator=RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs)),
-            sources={slug: _source(provider, settings, collector) for slug, provider in providers.items()},
+            sources={slug: source_of(provider, settings.secrets) for slug, provider in providers.items()},
+            collect=collector.collect,
             api_key=api_key(settings).value,
             clock=clock,
             runs_of_gpu=_runs_of_gpu(catalogue),
@@ -114,9 +116,9 @@ class Collector:
     client: httpx.AsyncClient
     clock: Callable[[], datetime]
 
-    async def collect(self, provider: type[Provider], on_start: Callable[[int], object] = lambda run_id: None) -> None:
+    async def collect(self, slug: str, on_start: Callable[[int], object] = lambda run_id: None) -> None:
         await collect(
-            provider,
+            discover()[slug],
             client=self.client,
             secrets=self.settings.secrets,
             sessions=self.database.sessions,
@@ -133,28 +135,16 @@ class Collector:
             Job(
                 name=f"collect {slug}",
                 interval=provider.interval,
-                run=lambda provider=provider: self._collect_in_turn(provider),  # type: ignore[misc]
+                run=partial(self._collect_in_turn, slug),
                 last_started=states[slug].last_run.started_at if slug in states else None,
             )
             for slug, provider in discover().items()
             if provider.source != "bundled" and provider.missing(self.settings.secrets) is None
         ]
 
-    async def _collect_in_turn(self, provider: type[Provider]) -> None:
+    async def _collect_in_turn(self, slug: str) -> None:
         with suppress(AlreadyCollecting):  # somebody asked for it just now
-            await self.collect(provider)
-
-
-def _source(provider: type[Provider], settings: Settings, collector: Collector) -> Source:
-    return Source(
-        slug=provider.slug,
-        name=provider.name,
-        pricing_page=provider.pricing_page,
-        kind=provider.source,
-        needs=provider.missing(settings.secrets),
-        interval=provider.interval,
-        collect=lambda on_start: collector.collect(provider, on_start),
-    )
+            await self.collect(slug)
 
 
 def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Final, Literal, Protocol
 
+from service import store
 from service.catalogue import Electricity, GpuSheet
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
 from service.estimation.hardware import Gpu, Machine
 from service.ranking.offers import PricedOffer
+
+Source = Literal["live", "catalogue", "bundled"]
+
+FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,3 +298,116 @@ class ProviderAnswer:
     last_success: datetime | None
     offers: int
     rejections: int  # of the last run
+
+
+# Where prices come from, and how that goes ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSource:
+    """A provider module as readers know it."""
+
+    slug: str
+    name: str
+    pricing_page: str
+    kind: str  # live, catalogue, bundled
+    needs: str | None  # the variable of a missing secret
+    interval: timedelta
+
+
+class ProviderModule(Protocol):
+    """What is asked of a provider's class, which this layer does not know."""
+
+    slug: ClassVar[str]
+    name: ClassVar[str]
+    pricing_page: ClassVar[str]
+    source: ClassVar[Source]
+    interval: ClassVar[timedelta]
+
+    @classmethod
+    def missing(cls, secrets: Mapping[str, str]) -> str | None: ...
+
+
+def source_of(provider: type[ProviderModule], secrets: Mapping[str, str]) -> PriceSource:
+    return PriceSource(
+        slug=provider.slug,
+        name=provider.name,
+        pricing_page=provider.pricing_page,
+        kind=provider.source,
+        needs=provider.missing(secrets),
+        interval=provider.interval,
+    )
+
+
+def provider_answer(source: PriceSource, state: store.CollectorState | None, now: datetime) -> ProviderAnswer:
+    name, detail = _state(source, state, now)
+    last_success = state.last_success.started_at if state and state.last_success else None
+    return ProviderAnswer(
+        slug=source.slug,
+        name=source.name,
+        source=source.kind,
+        pricing_page=source.pricing_page,
+        needs=source.needs,
+        interval_hours=source.interval.total_seconds() / 3600,
+        state=name,
+        detail=detail,
+        last_run=run_answer(state.last_run) if state else None,
+        last_success=last_success,
+        offers=state.offers if state else 0,
+        rejections=state.last_run.rejected if state else 0,
+    )
+
+
+def _state(
+    source: PriceSource, state: store.CollectorState | None, now: datetime
+) -> tuple[Literal["ok", "stale", "failing", "off"], str | None]:
+    """The first that holds: off for want of a secret, failing, stale, ok."""
+    if source.needs:
+        return "off", f"{source.needs} is not set"
+    if state is None:
+        return "stale", "never collected"
+    last = state.last_run
+    if last.outcome != "ok":
+        return ("off" if last.error_kind == "credentials_refused" else "failing"), last.error or last.error_kind
+    if source.kind != "bundled" and now - last.started_at > max(2 * source.interval, FRESH_FOR):
+        return "stale", "the last run was longer ago than two of its intervals"
+    return "ok", None
+
+
+def run_answer(run: store.Run, *, with_payload: bool = False) -> RunAnswer:
+    return RunAnswer(
+        id=run.id,
+        provider=run.collector,
+        source=run.source,
+        state=run.outcome,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        error_kind=run.error_kind,
+        error=run.error,
+        bytes_fetched=run.bytes_fetched,
+        offers=run.offers,
+        observations=run.observations,
+        rejected=run.rejected,
+        repeated=run.repeated,
+        opened=run.opened,
+        closed=run.closed,
+        extended=run.extended,
+        payload=run.payload if with_payload else None,
+    )
+
+
+def running(run_id: int) -> RunAnswer:
+    """A run that has begun, of which nothing else is known yet."""
+    return RunAnswer(id=run_id, state="running")
+
+
+def rejection_answer(rejection: store.StoredRejection) -> RejectionAnswer:
+    return RejectionAnswer(
+        id=rejection.id,
+        run_id=rejection.run_id,
+        provider=rejection.run.collector,
+        at=rejection.run.started_at,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        offer=rejection.offer,
+    )

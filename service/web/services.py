@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,25 +27,13 @@ from service.parameters import (
     Vocabulary,
     ranking_request,
     ranking_request_from_body,
-    workload_from_body,
+    saved_workload,
 )
+from service.presentation.answers import PriceSource
 from service.ranking.option import ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A provider module as the web knows it."""
-
-    slug: str
-    name: str
-    pricing_page: str
-    kind: str  # live, catalogue, bundled
-    needs: str | None  # the variable of a missing secret
-    interval: timedelta
-    collect: Callable[[Callable[[int], object]], Awaitable[object]]  # a run now; it tells its id when it starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +44,8 @@ class Services:
     database: Database
     markets: Markets
     estimator: RememberingEstimator
-    sources: Mapping[str, Source]  # by slug
+    sources: Mapping[str, PriceSource]  # by slug
+    collect: Callable[[str, Callable[[int], object]], Awaitable[object]]  # a run now; it tells its id when it starts
     api_key: str
     clock: Callable[[], datetime]
     runs_of_gpu: Mapping[str, tuple[str, ...]]  # published runs behind the estimates, by GPU
@@ -87,8 +76,7 @@ class Services:
         """What users have added, by slug."""
         async with self.session() as session:
             rows = await store.saved_workloads(session)
-        vocabulary = Vocabulary(catalogue=self.catalogue)
-        return {row.slug: replace(workload_from_body(row.body, vocabulary), slug=row.slug) for row in rows}
+        return {row.slug: saved_workload(row.slug, row.body, self.catalogue) for row in rows}
 
     async def asked_in_query(self, parameters: Mapping[str, Sequence[str]]) -> RankingRequest:
         vocabulary = await self.vocabulary(next(iter(parameters.get("workload", ())), None))
@@ -105,7 +93,7 @@ class Services:
             if not begun.done():
                 begun.set_result(run_id)
 
-        task = asyncio.ensure_future(self.sources[slug].collect(tell))
+        task = asyncio.ensure_future(self.collect(slug, tell))
         self.started.add(task)
         task.add_done_callback(self.started.discard)
         waited: list[asyncio.Future[Any]] = [task, begun]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -16,17 +15,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service import store
 from service.parameters import FieldError, InvalidParameters
 from service.parameters.reader import nearest
-from service.presentation.answers import ProviderAnswer, RejectionAnswer, RunAnswer
+from service.presentation.answers import (
+    ProviderAnswer,
+    RejectionAnswer,
+    RunAnswer,
+    provider_answer,
+    rejection_answer,
+    run_answer,
+    running,
+)
 from service.store.runs import LARGEST_ID
 from service.web.openapi import NEEDS_KEY, PAGING, operation, problems, query
 from service.web.pages import WHOLE_LIST, Items, asked_page
 from service.web.security import require_key
-from service.web.services import AnyRequest, Services, Source, parameters_of
+from service.web.services import AnyRequest, Services, parameters_of
 
 Row = TypeVar("Row", store.Run, store.StoredRejection)
 
 RUNS_ON_A_PAGE: Final = 50
-FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
 NEWEST_FIRST: Final = {"limit": {"default": RUNS_ON_A_PAGE, "meaning": "rows on a page, 1 to 1000, newest first"}}
 OF_PROVIDER: Final = query("provider", "only of this provider module (slug)")
 
@@ -100,7 +106,7 @@ async def get_run(run_id: FromPath[int], session: NamedDependency[AsyncSession])
     if run is not None:
         return run_answer(run, with_payload=True)
     if under_way:
-        return _running(run_id)
+        return running(run_id)
     raise NotFoundException(f"There is no run {run_id}; see /api/v1/runs.")
 
 
@@ -137,83 +143,6 @@ async def list_rejections(
 
 
 HANDLERS = [list_providers, post_collection, list_runs, get_run, list_rejections]
-
-
-# What was stored, as it is told --------------------------------------------------------------------------------------
-
-
-def provider_answer(source: Source, state: store.CollectorState | None, now: datetime) -> ProviderAnswer:
-    name, detail = _state(source, state, now)
-    last_success = state.last_success.started_at if state and state.last_success else None
-    return ProviderAnswer(
-        slug=source.slug,
-        name=source.name,
-        source=source.kind,
-        pricing_page=source.pricing_page,
-        needs=source.needs,
-        interval_hours=source.interval.total_seconds() / 3600,
-        state=name,
-        detail=detail,
-        last_run=run_answer(state.last_run) if state else None,
-        last_success=last_success,
-        offers=state.offers if state else 0,
-        rejections=state.last_run.rejected if state else 0,
-    )
-
-
-def _state(
-    source: Source, state: store.CollectorState | None, now: datetime
-) -> tuple[Literal["ok", "stale", "failing", "off"], str | None]:
-    """The first that holds: off for want of a secret, failing, stale, ok."""
-    if source.needs:
-        return "off", f"{source.needs} is not set"
-    if state is None:
-        return "stale", "never collected"
-    last = state.last_run
-    if last.outcome != "ok":
-        return ("off" if last.error_kind == "credentials_refused" else "failing"), last.error or last.error_kind
-    if source.kind != "bundled" and now - last.started_at > max(2 * source.interval, FRESH_FOR):
-        return "stale", "the last run was longer ago than two of its intervals"
-    return "ok", None
-
-
-def run_answer(run: store.Run, *, with_payload: bool = False) -> RunAnswer:
-    return RunAnswer(
-        id=run.id,
-        provider=run.collector,
-        source=run.source,
-        state=run.outcome,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        error_kind=run.error_kind,
-        error=run.error,
-        bytes_fetched=run.bytes_fetched,
-        offers=run.offers,
-        observations=run.observations,
-        rejected=run.rejected,
-        repeated=run.repeated,
-        opened=run.opened,
-        closed=run.closed,
-        extended=run.extended,
-        payload=run.payload if with_payload else None,
-    )
-
-
-def _running(run_id: int) -> RunAnswer:
-    """A run that has begun, of which nothing else is known yet."""
-    return RunAnswer(id=run_id, state="running")
-
-
-def rejection_answer(rejection: store.StoredRejection) -> RejectionAnswer:
-    return RejectionAnswer(
-        id=rejection.id,
-        run_id=rejection.run_id,
-        provider=rejection.run.collector,
-        at=rejection.run.started_at,
-        reason=rejection.reason,
-        detail=rejection.detail,
-        offer=rejection.offer,
-    )
 
 
 # What is asked for ---------------------------------------------------------------------------------------------------
