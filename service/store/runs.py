@@ -117,7 +117,7 @@ async def collectors(session: AsyncSession) -> dict[str, CollectorState]:
     last = await _newest_runs(session, select(Run))
     success = await _newest_runs(session, select(Run).where(Run.outcome == "ok"))
     counted = select(Sku.collector, func.count()).join(Price).where(Price.closed_at.is_(None)).group_by(Sku.collector)
-    offers = {slug: offers for slug, offers in await session.execute(counted)}
+    offers = dict((await session.execute(counted)).all())
     return {
         slug: CollectorState(last_run=newest, last_success=success.get(slug), offers=offers.get(slug, 0))
         for slug, newest in last.items()
