@@ -555,6 +555,12 @@ async def test_the_list_that_ships_is_stored_once(sessions: Sessions) -> None:
     assert all(price.first_seen < NOON for price in stored)
 
 
+async def test_two_that_start_at_once_store_the_list_that_ships_between_them(fresh_database: Database) -> None:
+    both = [collect_bundled_if_needed(fresh_database.sessions, catalogue.load(), NOON) for _ in range(2)]
+
+    assert any(await asyncio.gather(*both))
+
+
 async def test_the_list_that_ships_is_stored_anew_when_it_has_changed(sessions: Sessions) -> None:
     await collect_bundled_if_needed(sessions, catalogue.load(), NOON)
     async with sessions.begin() as session:

@@ -6,10 +6,11 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from socket import getaddrinfo
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from service.store.saving import outcome_of
 FIRST_SECONDS: Final = 20.0
 NO_ANSWER_SECONDS: Final = 4.5  # nobody answered until then: nobody will
 RESOLVE_SECONDS: Final = 2.5
+AT_ONCE: Final = 12  # each holds one of the 15 connections that SQLAlchemy's pool opens at most
 PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 log = structlog.get_logger()
@@ -58,23 +60,16 @@ async def collect_first(
 ) -> FirstCollection:
     """The list that ships at once, then every source that needs no missing key, side by side, for `seconds` in all."""
     answered = asyncio.Event()
+    wanted = sources_to_try(settings) if sources is None else sources
     async with make_client(settings, patient=False, on_answer=answered.set) as client:
-
-        def start(source: type[Provider]) -> asyncio.Task[CollectedRun]:
-            secrets = settings.secrets
-            return asyncio.create_task(
-                collect(source, client=client, secrets=secrets, sessions=sessions, catalogue=catalogue, now=now),
-                name=source.slug,
-            )
-
-        bundled = await start(Bundled)
+        collect_from = partial(
+            collect, client=client, secrets=settings.secrets, sessions=sessions, catalogue=catalogue, now=now
+        )
+        bundled = await collect_from(Bundled)
         started = time.monotonic()
-        wanted = sources_to_try(settings) if sources is None else sources
         if not await network_is_there(wanted, settings):
             return FirstCollection((bundled,), {source.slug: "no network" for source in wanted})
-        tasks = [start(source) for source in wanted]
-        for task in tasks:
-            task.add_done_callback(lambda done: on_done(done.get_name(), _run_of(done)))
+        tasks = _start(collect_from, wanted, on_done)
         await _wait(tasks, answered, started, seconds)
     return _summary(bundled, tasks)
 
@@ -86,6 +81,21 @@ def sources_to_try(settings: Settings) -> list[type[Provider]]:
         for source in discover().values()
         if source.source != "bundled" and source.missing(settings.secrets) is None
     ]
+
+
+def _start(
+    collect_from: Callable[[type[Provider]], Awaitable[CollectedRun]], sources: Sequence[type[Provider]], on_done: OnDone
+) -> list[asyncio.Task[CollectedRun]]:
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(source: type[Provider]) -> CollectedRun:
+        async with turn:
+            return await collect_from(source)
+
+    tasks = [asyncio.create_task(in_turn(source), name=source.slug) for source in sources]
+    for task in tasks:
+        task.add_done_callback(lambda done: on_done(done.get_name(), _run_of(done)))
+    return tasks
 
 
 async def _wait(
