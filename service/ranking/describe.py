@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from service.estimation.answer import Estimate, Infeasible, Interval
 from service.estimation.hardware import Machine
+from service.estimation.scaling import own_interconnect
 from service.estimation.workload import Reference, Workload
 from service.ranking.cost import ownership_bill, rent_bill
 from service.ranking.offers import PricedOffer, lacks_gb
@@ -119,12 +120,11 @@ def _short(days: float) -> str:
 
 
 def _machine(machine: Machine) -> OptionMachine:
-    own = "nvlink" if machine.gpu.nvlink_gb_s else "pcie"
     return OptionMachine(
         gpu=machine.gpu.name,
         gpu_count=machine.gpu_count,
         memory_gb=machine.gpu.memory_gb,
-        interconnect="none" if machine.gpu_count == 1 else machine.interconnect or own,
+        interconnect=own_interconnect(machine),
     )
 
 

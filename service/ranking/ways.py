@@ -126,11 +126,12 @@ def _reasons(
     """The one reason why each way is left out: it cannot run, else it is late, else it is dear."""
     reasons = tuple(dict.fromkeys([None, OVER_DEADLINE, OVER_BUDGET, *by_item]))
     reason = np.array([reasons.index(name) for name in by_item], np.int64)[item]
-    if request.budget_usd is not None:
-        reason[(reason == 0) & (cost > request.budget_usd)] = reasons.index(OVER_BUDGET)
     if request.deadline_days is not None:
         is_late = hours / HOURS_PER_DAY > request.deadline_days
-        reason[((reason == 0) | (reason == reasons.index(OVER_BUDGET))) & is_late] = reasons.index(OVER_DEADLINE)
+        reason[(reason == 0) & is_late] = reasons.index(OVER_DEADLINE)
+    if request.budget_usd is not None:
+        is_dear = cost > request.budget_usd
+        reason[(reason == 0) & is_dear] = reasons.index(OVER_BUDGET)
     return reasons, reason
 
 
