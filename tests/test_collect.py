@@ -467,6 +467,25 @@ async def test_stored_prices_say_what_is_plausible(sessions: Sessions) -> None:
     assert [rejection.reason for rejection in run.rejections] == ["implausible"]
 
 
+async def test_a_saved_answer_is_stored_without_asking_anybody(sessions: Sessions) -> None:
+    class Keyed(Cloud):
+        auth = Bearer("CLOUD_API_KEY")
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(nobody))
+
+    await fetched(client, sessions, provider=Keyed, payload=body_of(json.dumps(PRICE_LIST).encode()))
+
+    assert await open_prices(sessions) == {"h100.1x": 3.0, "h100.8x": 24.0}
+
+
+async def test_the_id_of_a_run_is_told_when_it_starts(sessions: Sessions) -> None:
+    told_ids: list[int] = []
+    async with server(prices()) as told:
+        await fetched(client_of(told), sessions, on_start=told_ids.append)
+
+    assert told_ids == [(await last_run(sessions)).id]
+
+
 async def test_one_line_is_logged_for_a_run_and_a_warning_when_its_outcome_changes(sessions: Sessions) -> None:
     with capture_logs() as lines:
         await run_with(PRICE_LIST, sessions)

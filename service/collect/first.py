@@ -84,7 +84,9 @@ def sources_to_try(settings: Settings) -> list[type[Provider]]:
 
 
 def _start(
-    collect_from: Callable[[type[Provider]], Awaitable[CollectedRun]], sources: Sequence[type[Provider]], on_done: OnDone
+    collect_from: Callable[[type[Provider]], Awaitable[CollectedRun]],
+    sources: Sequence[type[Provider]],
+    on_done: OnDone,
 ) -> list[asyncio.Task[CollectedRun]]:
     turn = asyncio.Semaphore(AT_ONCE)
 

@@ -11,7 +11,7 @@ import msgspec
 from providers.base import PayloadChanged, Provider, decode_json
 from service.catalogue import Catalogue
 from service.checks import CollectedRun, Observation, Rejection
-from service.collect.run import Fetched, Memory, judge
+from service.collect.run import Memory, judge, saved
 from service.rates import usd_per_unit
 
 NEVER_STALE_BEFORE = timedelta(hours=24)
@@ -27,11 +27,7 @@ def body_of(content: bytes) -> Any:
 
 def check_payload(provider_class: type[Provider], body: Any, catalogue: Catalogue, now: datetime) -> CollectedRun:
     """What a run with this answer would come to, judged by the bundled list alone."""
-    try:
-        fetched = Fetched(answers=provider_class().saved_answers(body))
-    except PayloadChanged as error:
-        fetched = Fetched(failure=error)
-    return judge(provider_class, fetched, Memory(), catalogue, now)
+    return judge(provider_class, saved(provider_class(now=now), body), Memory(), catalogue, now)
 
 
 def as_json(run: CollectedRun, interval: timedelta = timedelta(hours=6)) -> dict[str, Any]:
