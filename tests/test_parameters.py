@@ -98,7 +98,7 @@ def test_a_cursor_comes_back_as_the_offset_it_was_made_of() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        ("workload", "nanochat-d23", "nanochat-d20"),
+        ("workload", "nanochat-d33", "nanochat-d32"),
         ("method", "physics", "model, ratio"),
         ("rig", "RTX 4071", "RTX 4070"),
         ("rig", "0x RTX 4090", "1 to 1024"),

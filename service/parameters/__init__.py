@@ -9,6 +9,7 @@ from service.parameters.questions import (
     estimates_request,
     ranking_request,
     ranking_request_from_body,
+    saved_workload,
     workload_from_body,
 )
 from service.parameters.reader import FieldError, InvalidParameters
@@ -27,5 +28,6 @@ __all__ = [
     "estimates_request",
     "ranking_request",
     "ranking_request_from_body",
+    "saved_workload",
     "workload_from_body",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeVar, get_args
 
+from service.catalogue import Catalogue
 from service.estimation.answer import Method
 from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
@@ -61,6 +62,11 @@ def estimates_request(body: object, vocabulary: Vocabulary) -> EstimatesRequest:
 def workload_from_body(body: object, vocabulary: Vocabulary) -> Workload:
     """A workload object of its own, as `POST /api/v1/workloads` takes it. Raises InvalidParameters."""
     return _read(body, lambda reader: described_workload(reader, vocabulary))
+
+
+def saved_workload(slug: str, body: object, catalogue: Catalogue) -> Workload:
+    """A workload that was kept earlier, from the body that described it. Raises InvalidParameters."""
+    return replace(workload_from_body(body, Vocabulary(catalogue=catalogue)), slug=slug)
 
 
 def encode_cursor(offset: int) -> str:

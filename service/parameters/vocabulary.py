@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from service.catalogue import Catalogue
 from service.estimation.answer import Method
 from service.estimation.workload import Workload
+from service.ranking.offers import Offers
 from service.ranking.request import Per, Pricing, Sort
 
 DEFAULT_WORKLOAD = "nanochat-d32"
@@ -25,6 +26,23 @@ class Vocabulary:
     providers: Collection[str] = ()  # slugs that are known or sell something now
     regions: Collection[str] = ()  # regions in which something is sold now
     cloud_countries: Collection[str] = ()
+
+    @classmethod
+    def of(
+        cls,
+        catalogue: Catalogue,
+        offers: Offers,
+        collectors: Collection[str],
+        saved_workloads: Mapping[str, Workload] | None = None,
+    ) -> Vocabulary:
+        """What can be asked of a market: all that is known, and all that is sold in it."""
+        return cls(
+            catalogue=catalogue,
+            saved_workloads=saved_workloads or {},
+            providers={*collectors, *offers.provider.values},
+            regions={region for region in offers.region.values if region},
+            cloud_countries={country for country in offers.country.values if country},
+        )
 
     def workload(self, slug: str) -> Workload | None:
         return self.catalogue.workloads.get(slug) or self.saved_workloads.get(slug)

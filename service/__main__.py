@@ -1,0 +1,157 @@
+"""The command line: rank, estimate, collect, serve, migrate, record, status, fit."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+
+from service import commands
+from service.commands import BadInput, Failed
+from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
+from service.parameters import PARAMETERS, InvalidParameters, Parameter
+from service.settings import InvalidSetting
+
+FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 1 for a failure, 2 for bad input."""
+    _log_to_standard_error()
+    options = _parser().parse_args(arguments)
+    try:
+        done = options.command(options)
+        if asyncio.iscoroutine(done):
+            asyncio.run(done)
+        sys.stdout.flush()
+    except InvalidParameters as invalid:
+        return _refuse("; ".join(f"{_option(error.field)} {error.message}" for error in invalid.errors), BAD_INPUT)
+    except (BadInput, InvalidSetting) as error:
+        return _refuse(str(error), BAD_INPUT)
+    except (Failed, DatabaseUnavailable, DatabaseTooOld, DatabaseTooNew) as error:
+        return _refuse(str(error), FAILURE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone: `rank | head`
+        sys.stderr.close()
+    return 0
+
+
+def _refuse(sentence: str, status: int) -> int:
+    sys.stderr.write(f"rig-or-rent: {sentence}\n")
+    return status
+
+
+def _option(field: str) -> str:
+    """A parameter as it is typed here; the path in a request's file stays as it is."""
+    is_flag = field in {parameter.name for parameter in PARAMETERS}
+    return f"--{field.replace('_', '-')}" if is_flag else f"{field}:"
+
+
+def _log_to_standard_error() -> None:
+    """Standard output belongs to the answer."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+# What can be typed ----------------------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="rig-or-rent", description="On which hardware, for how much money, in how many days?")
+    parser.add_argument("--version", action="version", version=version("rig-or-rent"))
+    every = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, meaning: str) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = every.add_parser(name, help=meaning, description=meaning, allow_abbrev=False)
+        added.set_defaults(command=run)
+        return added
+
+    rank = command("rank", commands.rank, "Rank every way to run a workload by cost and days.")
+    for parameter in PARAMETERS:
+        _add(rank, parameter)
+    rank.add_argument("--explain", metavar="ID", help="print one option's bill and hours line by line")
+    rank.add_argument("--json", action="store_true", help="print what the API answers")
+
+    estimate = command("estimate", commands.estimate, "Hours on one machine, without a price; needs no database.")
+    estimate.add_argument("--workload", metavar="SLUG", help="what to train (default: nanochat-d32)")
+    estimate.add_argument("--gpu", help="for example: A100 SXM 80GB")
+    estimate.add_argument("--gpus", metavar="COUNT", help="how many of them train together (default: 1)")
+    estimate.add_argument("--host-memory-gb", metavar="GB", help="RAM of the machine, for what is offloaded")
+    estimate.add_argument("--method", help="model (default) or ratio")
+    estimate.add_argument("--request", metavar="FILE", help="a body as /api/v1/estimates takes it; - is standard input")
+    estimate.add_argument("--explain", action="store_true", help="show the parts of a step and of the memory")
+    estimate.add_argument("--json", action="store_true", help="print what the API answers")
+
+    collect = command("collect", commands.collect, "Collect prices now, from all or some providers.")
+    collect.add_argument("names", nargs="*", metavar="NAME", help="slugs, as `rig-or-rent status` shows them")
+    collect.add_argument("--payload", metavar="FILE", help="a saved answer instead of the network (one NAME)")
+    collect.add_argument("--dry-run", action="store_true", help="store nothing; needs no database")
+    collect.add_argument("--json", action="store_true", help="print offers and rejections, or the runs")
+
+    serve = command("serve", commands.serve, "Serve API, pages and schedule.")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default: 8000)")
+    serve.add_argument("--workers", type=_workers, default=1, help="processes (default: 1)")
+
+    migrate = command("migrate", commands.migrate, "Bring the database to the newest version.")
+    migrate.add_argument("--json", action="store_true", help="print the version as JSON")
+
+    record = command("record", commands.record, "Fetch live and write a recording for the tests.")
+    record.add_argument("name", metavar="NAME", help="slug of the provider")
+    record.add_argument("--into", type=Path, default=Path("tests/payloads"), help="folder (default: tests/payloads)")
+
+    status = command("status", commands.status, "Database, providers and the age of prices.")
+    status.add_argument("--json", action="store_true", help="print what /api/v1/providers answers")
+
+    fit = command("fit", commands.fit, "Fit the efficiencies to the published runs and print the residuals.")
+    fit.add_argument("--json", action="store_true", help="print the figures as JSON")
+    fit.add_argument("--write", metavar="FILE", type=Path, help="write the constants to this file")
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    """A parameter of the API as an option; its value is checked where the API's are."""
+    if parameter.name == "explain":
+        return  # here it names one option
+    said = f" (default: {parameter.default})" if parameter.default else ""
+    choices = f"; one of {', '.join(parameter.choices)}" if parameter.choices else ""
+    parser.add_argument(
+        f"--{parameter.name.replace('_', '-')}",
+        dest=parameter.name,
+        action="append",
+        metavar={"number": "NUMBER", "whole": "COUNT"}.get(parameter.type, "TEXT"),
+        help=f"{parameter.meaning}{choices}{'; repeats' if parameter.repeats else ''}{said}".replace("%", "%%"),
+    )
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, not {text!r}")
+
+
+def _workers(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 64:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 64, not {text!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
