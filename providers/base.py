@@ -268,7 +268,7 @@ def decode_json(content: bytes) -> Any:
     try:
         return _DECODER.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PayloadChanged(f"not JSON: {error}") from error
+        raise PayloadChanged(f"not JSON: {error}; it begins with {content[:60]!r}") from error
 
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
