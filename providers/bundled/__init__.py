@@ -5,9 +5,9 @@ names none, or that costs the same everywhere. Prices that were published per GP
 `published_per` says so. What needs parts that the source does not price (processors and memory billed on top) is left
 out, and so is what is sold per request. Providers that have a live module here are replaced by it as a whole.
 
-Most rows of 2026-08-22 were read from the providers' pages by gpurentalprices.com, whose data is licensed under CC BY 4.0
-(https://creativecommons.org/licenses/by/4.0/); instance types and sizes were added, what is no rented machine was left
-out. The rest are recordings of the providers' own interfaces and readings of their price pages.
+Most rows of 2026-08-22 were read from the providers' pages by gpurentalprices.com, whose data is licensed under CC BY
+4.0 (https://creativecommons.org/licenses/by/4.0/); instance types and sizes were added, what is no rented machine was
+left out. The rest are recordings of the providers' own interfaces and readings of their price pages.
 """
 
 from __future__ import annotations
