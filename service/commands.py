@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -224,6 +223,8 @@ async def collect(options: argparse.Namespace) -> None:
         if len(options.names) != 1:
             raise BadInput("--payload needs the one NAME whose answer it is")
         payload = body_of(_content(options.payload))
+        if payload is None:
+            raise BadInput(f"--payload {options.payload}: null is no answer of a provider")
     if options.dry_run:
         runs = await _judged(providers, payload, settings, now)
     else:
@@ -310,7 +311,6 @@ def serve(options: argparse.Namespace) -> None:
     key = api_key(settings)
     if key.is_new:
         sys.stderr.write(f"A key for writing calls was made: {key.path}\n")
-    os.environ["RIG_OR_RENT_API_KEY"] = key.value  # what the workers, which start afresh, are to agree on
     sys.stderr.write(f"Rig or Rent on http://{options.host}:{options.port}\n")
     from granian.constants import Interfaces
     from granian.log import LogLevels

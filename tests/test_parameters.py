@@ -16,11 +16,11 @@ from service.parameters import (
     FieldError,
     InvalidParameters,
     Vocabulary,
-    encode_cursor,
     estimates_request,
     ranking_request,
     ranking_request_from_body,
 )
+from service.ranking.rank import cursor_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 VOCABULARY = Vocabulary(
@@ -92,7 +92,7 @@ def test_a_bare_date_means_its_last_second_and_today_means_now() -> None:
 
 
 def test_a_cursor_comes_back_as_the_offset_it_was_made_of() -> None:
-    assert read(cursor=encode_cursor(150)).offset == 150
+    assert read(cursor=cursor_of(150)).offset == 150
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ Reading order: vocabulary (what may be said), questions (whole requests), worklo
 
 from service.parameters.questions import (
     EstimatesRequest,
-    encode_cursor,
     estimates_request,
     ranking_request,
     ranking_request_from_body,
@@ -24,7 +23,6 @@ __all__ = [
     "InvalidParameters",
     "Parameter",
     "Vocabulary",
-    "encode_cursor",
     "estimates_request",
     "ranking_request",
     "ranking_request_from_body",

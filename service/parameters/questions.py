@@ -69,10 +69,6 @@ def saved_workload(slug: str, body: object, catalogue: Catalogue) -> Workload:
     return replace(workload_from_body(body, Vocabulary(catalogue=catalogue)), slug=slug)
 
 
-def encode_cursor(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"o{offset}".encode()).decode().rstrip("=")
-
-
 def _read(body: object, build: Callable[[Reader], T], *, from_text: bool = False) -> T:
     if not isinstance(body, dict):
         raise InvalidParameters([FieldError("body", "must be a JSON object")])

@@ -1,0 +1,269 @@
+"""The command line as it is installed: from any directory, on a machine without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from service.database import Database
+
+COMMAND = Path(sys.executable).with_name("rig-or-rent")
+PAYLOADS = Path(__file__).parent / "payloads"
+NO_DATABASE = {**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+
+
+def run(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(COMMAND), *arguments], cwd=cwd, env=env, input=stdin, capture_output=True, text=True, timeout=120
+    )
+
+
+def answer(*arguments: str, env: Mapping[str, str], stdin: str | None = None) -> Any:
+    done = run(*arguments, "--json", env=env, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# rank ----------------------------------------------------------------------------------------------------------------
+
+
+def test_rank_answers_from_another_directory(tmp_path: Path, environment: dict[str, str]) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    done = run("rank", "--limit", "5", cwd=elsewhere, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Cheapest")
+    assert re.search(r"\d+ considered: \d+ ranked, 5 shown, \d+ excluded", done.stdout)
+    assert "RTX 4070" in done.stdout
+    assert "First prices" in done.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_rank_beside_a_running_server_page_and_api_give_the_same_numbers(environment: dict[str, str]) -> None:
+    with serving(environment) as url:
+        ranked = answer("rank", "--country", "ES", env=environment)
+        served = httpx.get(f"{url}/api/v1/ranking", params={"country": "ES"}).json()
+        page = httpx.get(f"{url}/", params={"country": "ES"}).text
+
+    assert ranked["options"] == served["options"]
+    assert ranked["considered"] == served["considered"] == served["ranked"] + excluded(served)
+    cheapest = served["answer"]["cheapest"]
+    assert cheapest["title"].replace("1x ", "1× ") in page
+    assert f"{cheapest['cost_usd']['p50']:,.0f}" in page
+
+
+def excluded(ranking: Any) -> int:
+    return sum(exclusion["count"] for exclusion in ranking["excluded"])
+
+
+def test_the_anchor_question_by_the_published_ratio(environment: dict[str, str]) -> None:
+    ranking = answer("rank", "--method", "ratio", env=environment)
+
+    (rig,) = ranking["answer"]["rigs"]
+    assert rig["hours"]["p10"] == pytest.approx(2112)
+    assert rig["hours"]["p90"] == pytest.approx(2376)
+    assert rig["days"] == pytest.approx({name: hours / 24 for name, hours in rig["hours"].items()})
+    assert rig["cost_usd"]["p50"] == pytest.approx(
+        rig["hours"]["p50"] * rig["rig"]["watts"] / 1000 * rig["rig"]["electricity_usd_per_kwh"]
+    )
+
+
+def test_one_option_explained_adds_up_to_its_cost(environment: dict[str, str]) -> None:
+    ranking = answer("rank", "--rig", "none", "--limit", "1", env=environment)
+    (cheapest,) = ranking["options"]
+
+    explained = answer("rank", "--rig", "none", "--explain", cheapest["id"], env=environment)
+
+    assert sum(line["usd"] for line in explained["bill"]) == pytest.approx(cheapest["cost_usd"]["p50"])
+    assert run("rank", "--explain", "nothing", env=environment).returncode == 2
+
+
+# Bad input -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rank", "--country", "Spain"], "--country must be two letters, such as ES"),
+        (["rank", "--rig", "RTX 4071"], "RTX 4070"),
+        (["rank", "--sort", "price"], "--sort must be one of cost, days, score"),
+        (["rank", "--deadline-days", "-3"], "--deadline-days must be a number above 0"),
+        (["rank", "--colour", "red"], "--colour"),
+        (["estimate"], "--gpu must name a GPU"),
+        (["estimate", "--gpu", "RTX 4070", "--gpus", "many"], "--gpus must be a whole number"),
+        (["estimate", "--request", "nowhere.json"], "nowhere.json can't be read"),
+        (["collect", "runpodd"], "nearest: runpod"),
+        (["collect", "--payload", "x.json", "--dry-run"], "--payload needs the one NAME"),
+        (["serve", "--port", "99999"], "1 to 65535"),
+        (["record", "nobody"], "there is no provider 'nobody'"),
+        (["play"], "invalid choice: 'play'"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence_before_a_database_is_touched(arguments: list[str], said: str) -> None:
+    done = run(*arguments, env=NO_DATABASE)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["rank", "status", "migrate"])
+def test_a_database_that_is_down_is_a_failure_in_one_sentence(command: str) -> None:
+    done = run(command, env=NO_DATABASE)
+
+    assert done.returncode == 1
+    assert "127.0.0.1:1 cannot be used" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(fresh_database: Database, fresh_database_url: str) -> None:
+    async with fresh_database.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    for command in ("rank", "migrate", "status"):
+        done = run(command, env={**os.environ, "DATABASE_URL": fresh_database_url})
+
+        assert done.returncode == 1
+        assert "version 9999" in done.stderr
+
+
+# estimate ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_needs_no_database() -> None:
+    (anchor,) = answer("estimate", "--gpu", "H100 SXM", "--gpus", "8", env=NO_DATABASE)
+
+    assert anchor["hours"]["p50"] == pytest.approx(33)
+    assert anchor["fits"]
+
+
+def test_a_request_on_standard_input_is_answered_in_its_order() -> None:
+    body = {"workload": "gpt2-124m", "machines": [{"gpu": "RTX 4090"}, {"gpu": "RTX 4070"}], "method": "model"}
+
+    answers = answer("estimate", "--request", "-", env=NO_DATABASE, stdin=json.dumps(body))
+
+    assert [each["gpu"] for each in answers] == ["RTX 4090", "RTX 4070"]
+    assert answers[0]["hours"]["p50"] < answers[1]["hours"]["p50"]
+
+
+# collect, status, record ---------------------------------------------------------------------------------------------
+
+
+def test_a_saved_answer_is_judged_without_network_or_database() -> None:
+    judged = answer("collect", "runpod", "--payload", str(PAYLOADS / "runpod.json"), "--dry-run", env=NO_DATABASE)
+
+    assert judged["provider"] == "runpod"
+    assert judged["rejections"] == []
+    assert {offer["collector"] for offer in judged["offers"]} == {"runpod"}
+    assert all(offer["usd_per_hour"] > 0 and offer["gpu_count"] >= 1 for offer in judged["offers"])
+
+
+def test_a_payload_that_changed_shape_fails_with_its_path(tmp_path: Path) -> None:
+    changed = tmp_path / "changed.json"
+    changed.write_text('{"data": {"gpuTypes": [{"id": "x", "displayName": 3}]}}')
+
+    done = run("collect", "runpod", "--payload", str(changed), "--dry-run", env=NO_DATABASE)
+
+    assert done.returncode == 1
+    assert "$." in done.stderr
+
+
+def test_a_saved_answer_is_stored_and_its_provider_s_shipped_prices_give_way(environment: dict[str, str]) -> None:
+    done = run("collect", "runpod", "--payload", str(PAYLOADS / "runpod.json"), env=environment)
+    states = {item["slug"]: item for item in answer("status", env=environment)["items"]}
+    ranking = answer("rank", "--provider", "runpod", "--per", "offer", "--rig", "none", env=environment)
+
+    assert done.returncode == 0, done.stderr
+    assert states["runpod"]["state"] == "ok"
+    assert states["runpod"]["offers"] > 0
+    assert states["lambda"]["needs"] == "LAMBDA_API_KEY"
+    assert {option["offer"]["source"] for option in ranking["options"]} == {"live"}
+
+
+def test_recording_a_provider_writes_what_it_answered_and_no_secret(tmp_path: Path) -> None:
+    recording = json.loads((PAYLOADS / "lambda.json").read_text())
+    with answering(recording["answers"][0]["body"]) as origin:
+        env = {
+            **NO_DATABASE,
+            "LAMBDA_API_KEY": "very-secret-key",
+            "RIG_OR_RENT_ORIGIN_OVERRIDES": json.dumps({"https://cloud.lambda.ai": origin}),
+        }
+        done = run("record", "lambda", "--into", str(tmp_path), env=env)
+
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "lambda.json").read_text()
+    assert "very-secret-key" not in written
+    assert json.loads(written)["answers"][0]["body"] == recording["answers"][0]["body"]
+    assert (tmp_path / "lambda.offers.json").read_text() == (PAYLOADS / "lambda.offers.json").read_text()
+
+
+@contextmanager
+def answering(body: object) -> Iterator[str]:
+    """The origin of a server that gives everybody the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def serving(env: Mapping[str, str], *arguments: str) -> Iterator[str]:
+    """The address of a server that is ready; it has to end by itself when asked to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(COMMAND), "serve", "--port", str(port), *arguments]
+    with subprocess.Popen(command, env={**env, "RIG_OR_RENT_SCHEDULER": "off"}, stderr=subprocess.PIPE) as server:
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}/health/ready", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            _, errors = server.communicate(timeout=30)
+        assert server.returncode == 0, errors.decode()
+
+
+def wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server ended"
+        try:
+            if httpx.get(address).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"{address} is not ready")
