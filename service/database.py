@@ -20,6 +20,13 @@ from service.settings import Settings, make_data_dir
 CONNECT_TIMEOUT_S: Final = 5.0
 MIGRATION_LOCK: Final = 0x7269_676F  # "rigo": one process migrates, the others wait
 OLDEST_SERVER: Final = 15  # the first with UNIQUE NULLS NOT DISTINCT
+CONNECTION_ERRORS: Final = (
+    OSError,  # TimeoutError is one
+    ValueError,  # an address that cannot be read
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class DatabaseUnavailable(Exception):
@@ -59,7 +66,7 @@ class Database:
         """A connection of the driver, outside the pool: for LISTEN. Raises DatabaseUnavailable."""
         try:
             return await self._connect_embedded() if self._server else await self._connect_to_url()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        except CONNECTION_ERRORS as error:
             raise DatabaseUnavailable(f"the database {self._place()} cannot be used: {_reason(error)}") from error
         except EmbeddedServerFailed as error:
             raise DatabaseUnavailable(str(error)) from error
@@ -70,10 +77,11 @@ class Database:
     async def _connect_embedded(self) -> asyncpg.Connection[Any]:
         """Connect; when the server is not there, because it was killed, start it again."""
         place = {"port": 5432, "user": USER, "password": "", "database": USER}
+        place |= {"ssl": False, "target_session_attrs": "any"}  # whatever PGSSLMODE and its like say
         if self._socket_folder:
             try:
                 return await _patiently_connected(host=self._socket_folder, **place)
-            except (OSError, asyncpg.CannotConnectNowError):
+            except CONNECTION_ERRORS:
                 self._socket_folder = None
         self._socket_folder = str(await asyncio.to_thread(self._server_held().join))
         return await _patiently_connected(host=self._socket_folder, **place)
@@ -114,9 +122,13 @@ class Database:
         await (self.migrate() if self.is_embedded else self.require_newest())
 
     async def close(self) -> None:
+        """Close every connection; the embedded server stops when nobody else uses it. Raises DatabaseUnavailable."""
         await self.engine.dispose()
         if self._server:
-            await asyncio.to_thread(self._server.leave)
+            try:
+                await asyncio.to_thread(self._server.leave)
+            except EmbeddedServerFailed as error:
+                raise DatabaseUnavailable(str(error)) from error
 
 
 @asynccontextmanager

@@ -17,20 +17,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import pwd
 import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
+
+from service.embedded.system import Account, account_of_its_own, let_through, locked, processes_in, run_as, works_in
 
 OPTIONS: Final = {
     "port": "5432",  # only part of the socket's name
@@ -38,14 +39,12 @@ OPTIONS: Final = {
     "unix_socket_permissions": "0700",
     "wal_level": "minimal",  # nothing is replicated
     "max_wal_senders": "0",
-    "io_method": "sync",  # no extra processes for a database of this size
     "jit": "off",
     "log_checkpoints": "off",
 }
 SOCKET: Final = f".s.PGSQL.{OPTIONS['port']}"
 IN_THE_BACKGROUND: Final = ("/bin/sh", "-c", '"$@" </dev/null >>log 2>&1 &', "sh")  # so that it is no child of ours
 USER: Final = "postgres"
-SERVER_ACCOUNT: Final = "rig-or-rent"  # whom the server runs as under root, which PostgreSQL refuses to be
 PATIENCE_S: Final = 60.0  # with another process that starts or stops the server, and with crash recovery
 ORPHANS_END_WITHIN_S: Final = 10.0  # children notice at once that their postmaster was killed; then they are ended
 LOG_BYTES: Final = 1_000_000  # a longer log is begun anew at the next start
@@ -64,35 +63,39 @@ class EmbeddedServer:
         self.cluster = data_dir / "postgres"
         self._log = self.cluster / "log"
         self._hold: IO[bytes] | None = None
+        self._turn = threading.Lock()  # whoever leaves waits for a join that was cancelled, and goes on in its thread
 
     def join(self) -> Path:
         """Hold the server, started if need be; the folder of its socket. Raises EmbeddedServerFailed."""
-        with self._explained(), self._alone():
+        with self._turn, self._explained(), self._alone():
             self._refuse_foreign()
             if self._hold is None:
-                self._hold = _locked(self.data_dir / "postgres.users", fcntl.LOCK_SH)
+                self._hold = locked(self.data_dir / "postgres.users", fcntl.LOCK_SH)
             if not self._is_running():
                 self._start()
             return Postmaster.of(self.cluster).socket_folder
 
     def leave(self) -> None:
-        """Let go of the server; whoever is the last to do so stops it."""
-        if self._hold is None:
-            return
-        with self._explained(), self._alone():
-            self._hold.close()
-            self._hold = None
-            with contextlib.suppress(BlockingIOError):  # somebody else uses it
-                _locked(self.data_dir / "postgres.users", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
-                self._stop()
+        """Let go of the server; whoever is the last to do so stops it. Raises EmbeddedServerFailed."""
+        with self._turn, self._explained():
+            if self._hold is not None:
+                with self._alone(), self._hold:
+                    self._let_go(self._hold)
+                    self._hold = None
+
+    def _let_go(self, hold: IO[bytes]) -> None:
+        hold.close()
+        with contextlib.suppress(BlockingIOError):  # somebody else uses it
+            locked(self.data_dir / "postgres.users", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
+            self._stop()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except subprocess.CalledProcessError as error:
-            reason = error.stdout.strip().splitlines()[-1:] or [str(error)]
-            raise EmbeddedServerFailed(f"the embedded database in {self.cluster} fails: {reason[0]}") from error
+            said = [line for line in error.stdout.splitlines() if "error:" in line] or error.stdout.splitlines()[-1:]
+            raise EmbeddedServerFailed(f"the embedded database in {self.cluster} fails: {''.join(said)}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EmbeddedServerFailed(f"the embedded database in {self.cluster} fails: {error}") from error
 
@@ -102,7 +105,7 @@ class EmbeddedServer:
         path = self.data_dir / "postgres.start"
         for _ in _until(time.monotonic() + PATIENCE_S, f"another process has kept {path} for"):
             with contextlib.suppress(BlockingIOError):
-                lock = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock = locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
         with lock:
             yield
@@ -129,13 +132,13 @@ class EmbeddedServer:
 
     def _has_processes(self) -> bool:
         try:
-            _locked(self.data_dir / "postgres.alive", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
+            locked(self.data_dir / "postgres.alive", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
         except BlockingIOError:
             return True
         return False
 
     def _kill_orphans(self) -> None:
-        for process in _processes_in(self.cluster):
+        for process in processes_in(self.cluster):
             os.kill(process, signal.SIGKILL)
 
     # Start and stop --------------------------------------------------------------------------------------------------
@@ -145,16 +148,17 @@ class EmbeddedServer:
         account = self._account()
         programs = self._programs()
         if account:
-            _let_through(self.data_dir, programs)
+            let_through(self.data_dir, programs)
         if not (self.cluster / "PG_VERSION").exists():
             self._create(programs, account)
         self._clear_away()
+        since = self._log.stat().st_size if self._log.exists() else 0
         options = OPTIONS | {"unix_socket_directories": str(self._socket_folder(account))}
         server = [str(programs / "postgres"), "-D", str(self.cluster), *(f"--{n}={v}" for n, v in options.items())]
-        with _locked(self.data_dir / "postgres.alive", fcntl.LOCK_EX) as alive:
-            _run([*IN_THE_BACKGROUND, *server], account, self.cluster, keep=[alive.fileno()])
+        with locked(self.data_dir / "postgres.alive", fcntl.LOCK_EX) as alive:
+            run_as(account, [*IN_THE_BACKGROUND, *server], self.cluster, keep=[alive.fileno()])
         if not self._is_running():
-            raise EmbeddedServerFailed(f"the embedded database does not start: {_last_line(self._log)}")
+            raise EmbeddedServerFailed(f"the embedded database does not start: {_why(self._log, since)}")
 
     def _create(self, programs: Path, account: Account | None) -> None:
         """Make the cluster beside its place and move it there, so that one half made is never taken for one."""
@@ -164,12 +168,12 @@ class EmbeddedServer:
         if account:
             os.chown(draft, account.uid, account.gid)
         options = ["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-instructions"]
-        _run([str(programs / "initdb"), "-D", str(draft), *options], account, draft)
+        run_as(account, [str(programs / "initdb"), "-D", str(draft), *options], draft)
         draft.rename(self.cluster)  # refused when something else with content has this name
 
     def _clear_away(self) -> None:
         """Remove the traces of a killed server: PostgreSQL would take a process not yet reaped for a running one."""
-        if Postmaster.of(self.cluster).pid in _processes_in(self.cluster):
+        if works_in(self.cluster, Postmaster.of(self.cluster).pid):
             raise EmbeddedServerFailed(f"a server in {self.cluster} runs and does not answer; end it first")
         for name in ("postmaster.pid", SOCKET, f"{SOCKET}.lock"):
             (self.cluster / name).unlink(missing_ok=True)
@@ -178,7 +182,7 @@ class EmbeddedServer:
 
     def _stop(self) -> None:
         postmaster = Postmaster.of(self.cluster)
-        if not postmaster.answers() or postmaster.pid not in _processes_in(self.cluster):
+        if not postmaster.answers() or not works_in(self.cluster, postmaster.pid):
             return  # it is down, or belongs to another container
         os.kill(postmaster.pid, signal.SIGINT)  # PostgreSQL's fast shutdown
         for _ in _until(
@@ -216,25 +220,13 @@ class EmbeddedServer:
         return versions[wanted]
 
     def _account(self) -> Account | None:
-        """Whom the server runs as under root: the owner of the cluster, else an account of its own. None: ourselves."""
+        """Whom the server runs as, since it refuses to be root: the folder's owner, or nobody else. None: ourselves."""
         if os.geteuid() != 0:
             return None
-        owner = self.cluster.stat().st_uid if self.cluster.exists() else 0
-        if owner:
-            return Account.of(pwd.getpwuid(owner))
-        return Account.of(_account_of_its_own())
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user of the operating system."""
-
-    uid: int
-    gid: int
-
-    @classmethod
-    def of(cls, entry: pwd.struct_passwd) -> Account:
-        return cls(entry.pw_uid, entry.pw_gid)
+        for folder in (self.cluster, self.data_dir):
+            if folder.exists() and folder.stat().st_uid != 0:
+                return Account(folder.stat().st_uid, folder.stat().st_gid)
+        return account_of_its_own()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,54 +255,12 @@ class Postmaster:
             return probe.connect_ex(str(self.socket_folder / SOCKET)) == 0
 
 
-# The operating system ------------------------------------------------------------------------------------------------
-
-
-def _locked(path: Path, operation: int) -> IO[bytes]:
-    """The file, open and locked; closing it unlocks it. Raises BlockingIOError when told not to wait."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
-    try:
-        if os.geteuid() == 0:  # the owner of the folder must be able to use it, too
-            os.fchown(file.fileno(), path.parent.stat().st_uid, path.parent.stat().st_gid)
-        fcntl.flock(file, operation)
-    except OSError:
-        file.close()
-        raise
-    return file
-
-
 def _until(deadline: float, complaint: str) -> Iterator[None]:
     """Look again every few milliseconds; raises EmbeddedServerFailed when the deadline has passed."""
     while time.monotonic() < deadline:
         yield
         time.sleep(0.005)
     raise EmbeddedServerFailed(f"{complaint} {PATIENCE_S:.0f} s")
-
-
-def _run(command: list[str], account: Account | None, folder: Path, keep: Sequence[int] = ()) -> None:
-    """Run a program as the account, with nothing of our environment but where its libraries are."""
-    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:  # a pipe would wait for the server
-        try:
-            subprocess.run(
-                command,
-                check=True,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=PATIENCE_S,
-                cwd=folder,
-                pass_fds=keep,
-                start_new_session=True,  # Ctrl-C in our terminal is not meant for the server
-                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **libraries},
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-            )
-        except subprocess.CalledProcessError as error:
-            output.seek(0)
-            error.stdout = output.read()
-            raise
 
 
 def _version(server: Path) -> int:
@@ -320,43 +270,10 @@ def _version(server: Path) -> int:
     return int(match.group()) if match else 0
 
 
-def _processes_in(cluster: Path) -> list[int]:
-    """The processes of a server with this data; those that ended and were not reaped have no folder any more."""
-    import psutil  # seldom needed, and not quick to import
-
-    place = {"name": "postgres", "cwd": str(cluster.resolve())}
-    return [process.pid for process in psutil.process_iter(list(place)) if process.info == place]
-
-
-def _account_of_its_own() -> pwd.struct_passwd:
-    """An account for nothing but the server; `nobody` where none can be made."""
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam(SERVER_ACCOUNT)
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT]
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        subprocess.run(command, check=True, capture_output=True)
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam(SERVER_ACCOUNT)
-    return pwd.getpwnam("nobody")
-
-
-def _let_through(data_dir: Path, programs: Path) -> None:
-    """Let the server's account reach its data and programs: through the folders above, without reading those."""
-    for folder in {data_dir, *data_dir.parents, *programs.parents}:
-        _allow(folder, stat.S_IXOTH)
-    if not (programs / "postgres").stat().st_mode & stat.S_IROTH:  # installed with a narrow umask
-        for path in programs.parent.rglob("*"):
-            executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-            _allow(path, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
-
-
-def _allow(path: Path, permission: int) -> None:
-    mode = path.stat().st_mode
-    if mode & permission != permission:
-        path.chmod(stat.S_IMODE(mode) | permission)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    fatal = (line.partition("FATAL:")[2].strip() for line in reversed(lines) if "FATAL:" in line)
-    return next(fatal, f"see {log}")
+def _why(log: Path, since: int) -> str:
+    """Why the server ended, by what it wrote from this byte on."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in reversed(log.read_bytes()[since:].decode(errors="replace").splitlines()):
+            if "FATAL:" in line:
+                return line.partition("FATAL:")[2].strip()
+    return f"see {log}"
