@@ -138,9 +138,10 @@ def scheduler_of(jobs: Sequence[Job], now: datetime, spread: timedelta) -> Async
     for job in jobs:
         seconds = job.interval.total_seconds()
         scheduler.add_job(
-            job.run,
+            _run,
             IntervalTrigger(seconds=seconds, timezone="UTC", jitter=seconds * JITTER),
             next_run_time=first_run(job, now, spread),
+            args=[job],
             id=job.name,
             name=job.name,
             coalesce=True,
@@ -148,6 +149,12 @@ def scheduler_of(jobs: Sequence[Job], now: datetime, spread: timedelta) -> Async
             misfire_grace_time=max(1, round(seconds)),
         )
     return scheduler
+
+
+async def _run(job: Job) -> None:
+    """Cut short when this process no longer leads: whatever it was doing is rolled back, and no failure."""
+    with suppress(asyncio.CancelledError):
+        await job.run()
 
 
 def first_run(job: Job, now: datetime, spread: timedelta) -> datetime:
