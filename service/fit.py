@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from service.estimation.throughput import Efficiencies
+from service.estimation.efficiencies import Efficiencies
 
 
 def as_toml(known: Efficiencies) -> str:
@@ -19,6 +19,7 @@ def as_toml(known: Efficiencies) -> str:
             f"value = {getattr(known, item.name):.4g}",
             f'unit = "{about["unit"]}"',
             f"range = [{about['low']}, {about['high']}]",
+            f'by = "{about["by"]}"',
             f'meaning = "{about["meaning"]}"\n',
         ]
     return "\n".join(lines)

@@ -25,9 +25,9 @@ from service.catalogue.files import (
     read_workloads,
 )
 from service.catalogue.spelling import Names, UnknownGpu, names_of, resolve
+from service.estimation.efficiencies import Efficiencies, read_efficiencies
 from service.estimation.hardware import Gpu
 from service.estimation.runs import PublishedRun, read_runs
-from service.estimation.throughput import Efficiencies, read_efficiencies
 from service.estimation.workload import Workload
 
 __all__ = [

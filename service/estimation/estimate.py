@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Method, Plan, PlanMemory
-from service.estimation.evidence import Certainty, certainty, interval
+from service.estimation.chips import peak_tflops
+from service.estimation.efficiencies import Efficiencies
+from service.estimation.evidence import Certainty, Evidences, interval
 from service.estimation.flops import work_of
 from service.estimation.hardware import Gpu, Machine
 from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
 from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found, search
 from service.estimation.ratio import by_ratio
 from service.estimation.runs import PublishedRun
-from service.estimation.throughput import Efficiencies, peak_tflops
+from service.estimation.scaling import gpus_in_node
 from service.estimation.workload import Model, PinnedPlan, Reference, Workload
 
 __all__ = [
@@ -50,12 +52,13 @@ GENERIC = Model(
 GENERIC_PLAN = PinnedPlan(micro_batch=8, activation_checkpointing="none", offload=())
 
 
-@dataclass(frozen=True)
 class Estimator:
-    """Estimates by the fitted constants and the published runs behind them. Pure."""
+    """Estimates by the fitted constants and the published runs behind them. Pure: it keeps nothing of a question."""
 
-    efficiencies: Efficiencies
-    runs: tuple[PublishedRun, ...] = ()
+    def __init__(self, efficiencies: Efficiencies, runs: Sequence[PublishedRun] = ()) -> None:
+        self.efficiencies = efficiencies
+        self.runs = tuple(runs)
+        self._evidences = Evidences(self.runs, efficiencies)
 
     def estimate(self, workload: Workload, machine: Machine, method: Method = "model") -> Estimate | Infeasible:
         """Hours for `workload` on `machine`, or why not."""
@@ -76,12 +79,12 @@ class Estimator:
         open_rows = [row for row, answer in enumerate(answers) if answer is None]
         scale = self._scale(workload)
         flops = float(work_of([model]).model_flops[0])
-        sure: dict[Gpu, Certainty] = {}
+        sure: dict[tuple[Gpu, bool], Certainty] = {}
         for row, found in zip(open_rows, self._search(workload, [machines[row] for row in open_rows]), strict=True):
-            gpu = machines[row].gpu
-            if gpu not in sure:
-                sure[gpu] = certainty(workload, gpu, self.runs)
-            answers[row] = _answer(workload, model, machines[row], found, scale, sure[gpu], flops)
+            kind = (machines[row].gpu, machines[row].gpu_count > gpus_in_node(machines[row]))
+            if kind not in sure:
+                sure[kind] = self._evidences.certainty(workload, machines[row])
+            answers[row] = _answer(workload, model, machines[row], found, scale, sure[kind], flops)
         return [answer for answer in answers if answer is not None]
 
     def _search(self, workload: Workload, machines: Sequence[Machine]) -> list[Found]:
@@ -111,7 +114,7 @@ class Estimator:
         found = search(generic, asked, self.efficiencies)
         return [
             _scaled_reference(
-                workload, reference, machine, one.step_s / found[0].step_s, certainty(workload, machine.gpu, self.runs)
+                workload, reference, machine, one.step_s / found[0].step_s, self._evidences.certainty(workload, machine)
             )
             for machine, one in zip(machines, found[1:], strict=True)
         ]

@@ -14,12 +14,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.estimation.chips import Chips, Framework, Kernel, chip_table, chips_of, software_of
+from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, work_of
 from service.estimation.hardware import Machine
 from service.estimation.memory import ON_GPU, Layout, MemoryParts, available_gb, memory_parts, state_bytes
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
-from service.estimation.throughput import Chips, Efficiencies, Framework, Kernel, chip_table, chips_of, software_of
 from service.estimation.workload import Checkpointing, Model, Offload, Optimizer, PinnedPlan, Sharding, Workload
 
 DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, get_args
 
+from service.estimation.chips import Framework, Kernel
 from service.estimation.hardware import Gpu, Interconnect, Machine
-from service.estimation.throughput import Framework, Kernel
 from service.estimation.workload import (
     Checkpointing,
     Model,

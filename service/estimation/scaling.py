@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats
 from service.estimation.hardware import Interconnect, Machine
-from service.estimation.throughput import Efficiencies
 
 PCIE_LANE_GB_S = {1: 0.25, 2: 0.5, 3: 0.985, 4: 1.969, 5: 3.938, 6: 7.563}  # one way, by specification
 PCIE_PINNED_SHARE = 0.88  # copies from pinned memory: 55.4 of 63 GB/s, stas00/ml-engineering network/README.md

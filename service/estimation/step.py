@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.estimation.chips import Chips, Software
+from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, split, spread_experts
 from service.estimation.memory import Layout, master_bytes, residual_bytes, value_bytes
 from service.estimation.scaling import Links, all_reduce, exposed, replicas
-from service.estimation.throughput import Chips, Efficiencies, Software, micro_step
+from service.estimation.throughput import micro_step
 from service.estimation.workload import Precision
 
 GRADIENT_PASSES = 4.0  # 16-bit gradients read twice (norm, update) beside states read and written once
