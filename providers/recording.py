@@ -55,7 +55,12 @@ async def record(provider: Provider, client: httpx.AsyncClient, now: datetime) -
     recorded = [Recorded(answer, take_address(answer, exchanges)) for answer in answers]
     hosts = sorted({httpx.URL(each.url).host for each in recorded if each.url})
     recording = Recording(source=f"Recorded live from {', '.join(hosts)}.", recorded=now, answers=recorded)
-    return cut_down(provider, redacted(recording, provider.secrets))
+    return cut_down(provider, redacted(recording, secrets_of(provider)))
+
+
+def secrets_of(provider: Provider) -> dict[str, str]:
+    """What the provider was asked with; it may have been handed a whole environment."""
+    return {name: provider.secrets[name] for name in provider.auth.variables if name in provider.secrets}
 
 
 def take_address(answer: Answer, exchanges: list[tuple[str, bytes]]) -> str | None:
