@@ -15,7 +15,7 @@ from service.estimation.flops import Floats
 from service.estimation.hardware import Gpu
 from service.estimation.workload import Precision
 
-Framework = Literal["eager", "compiled", "current", "fused", "legacy"]
+Framework = Literal["eager", "compiled", "fused", "legacy"]
 Kernel = Literal["plain", "fused_2023", "fused", "newest"]  # of attention
 
 USABLE_BANDWIDTH = 0.85  # of the data sheet, by streaming benchmarks; every memory term is relative to it
@@ -48,7 +48,7 @@ class Software:
 
 # TFLOP/s per watt that chips of a generation sustain in large matrix products: set on facts of 25 NVIDIA cards whose
 # rates were measured (median 5 %, nine in ten within 21 %); it tells a 72 W L4 from its own peak.
-SUSTAINED_TFLOPS_PER_W = {"Ampere": 0.85, "Ada": 0.70, "Hopper": 1.15, "Blackwell": 1.2, "Blackwell Ultra": 1.7}
+SUSTAINED_TFLOPS_PER_W = {"Ampere": 0.85, "Ada": 0.65, "Hopper": 1.15, "Blackwell": 1.2, "Blackwell Ultra": 1.7}
 # Of the data sheet's rate in large products, by vendor and whether it is a consumer card. GeForce boosts over the clock
 # its data sheet counts (matmul rates of 0.85 to 1.16 of it); MI300X reaches 0.51, MI325X 0.60, MI355X 0.68, RX 7900 XTX
 # 0.72; Gaudi 2 0.97, Gaudi 3 0.74 (stas00/ml-engineering, zzc0721/torch-performance-test-data).
@@ -158,7 +158,6 @@ def software_of(frameworks: Sequence[Framework], kernels: Sequence[Kernel], know
     traffic: dict[Framework, float] = {
         "eager": known.traffic_eager,
         "compiled": known.traffic_compiled,
-        "current": known.traffic_current,
         "fused": known.traffic_fused,
         "legacy": known.traffic_legacy,
     }

@@ -37,13 +37,12 @@ class Efficiencies:
     attention_extra_keys: float = constant(
         150.0, 10.0, 1500.0, "keys", "overhead of attention per query, in keys", by="physics"
     )
-    narrow_heads: float = constant(0.89, 0.4, 1.0, "x", "attention rate of heads at most 64 wide, over wider ones")
+    narrow_heads: float = constant(0.89, 0.7, 1.0, "x", "attention rate of heads at most 64 wide, over wider ones")
     score_bytes: float = constant(
         46.0, 10.0, 80.0, "bytes", "traffic per attention score without fused attention", by="physics"
     )
     traffic_eager: float = constant(2.3, 1.0, 4.0, "x", "element-wise traffic over the formula, framework op by op")
-    traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "the same under torch.compile")
-    traffic_current: float = constant(1.0, 0.3, 4.0, "x", "the same in the best current frameworks")
+    traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "the same where a compiler or Megatron fuses")
     traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "the same in hand-fused CUDA")
     traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "the same in FP16 autocast of 2023 and before")
     logit_bytes: float = constant(10.5, 4.0, 24.0, "bytes", "traffic per logit, loss and gradient", by="physics")
@@ -55,7 +54,14 @@ class Efficiencies:
         2.0e-4, 2e-5, 2e-3, "s", "host time per layer and micro-step, compiled or fused", by="physics"
     )
     launch_legacy: float = constant(4.5e-3, 1e-3, 1e-2, "s", "host time per layer and micro-step, old autocast")
-    selective_recompute: float = constant(0.1, 0.0, 0.5, "of a forward", "work that selective checkpointing repeats")
+    selective_recompute: float = constant(
+        0.2,
+        0.0,
+        0.5,
+        "of a forward",
+        "work that selective checkpointing repeats: norms alone to half of all",
+        by="physics",
+    )
     bus: float = constant(0.75, 0.4, 1.0, "of line rate", "bandwidth that collectives reach", by="physics")
     overlap: float = constant(0.5, 0.2, 0.98, "of the time", "communication that hides behind computation")
     overlap_tensor: float = constant(0.3, 0.0, 0.9, "of the time", "sums over cut matrices that hide behind others")

@@ -28,6 +28,7 @@ DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
 DEFAULT_HOST_SHARE, DEFAULT_HOST_GB = 2.0, 32.0
 HOST_USABLE = 0.85  # of the host's RAM: the operating system and the data loader need some
 INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
+CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
 Columns = TypeVar("Columns", Chips, Links, MemoryParts, Layout, Work)
 Rows = NDArray[np.intp]
 
@@ -70,7 +71,8 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
     for many in (False, True):
         rows = [row for row, machine in enumerate(machines) if (machine.gpu_count > 1) == many]
         if rows:
-            choices = choices_for(workload.plan, workload.optimizer, many)
+            cut = many and workload.model.parameters >= CUT_FROM_PARAMETERS
+            choices = choices_for(workload.plan, workload.optimizer, many, cut)
             table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
             found.update(zip(rows, table.best(), strict=True))
     return [found[row] for row in range(len(machines))]
@@ -80,7 +82,7 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
 
 
 @lru_cache(maxsize=256)
-def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool) -> tuple[Choice, ...]:
+def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool) -> tuple[Choice, ...]:
     """All that is not pinned, plainest first."""
     checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
     if pinned.activation_checkpointing is not None:
@@ -92,7 +94,7 @@ def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool) -> tuple[C
         for checkpointing in checkpointings
         if sharding != "ddp" or not offload or pinned.sharding is not None
     ]
-    if many and pinned.sharding is None and not pinned.offload:
+    if cut and pinned.sharding is None and not pinned.offload:
         rule = pinned.optimizer or optimizer
         choices += [
             Choice(checkpointing, rule, (), "zero1", tensor, pipeline)
@@ -130,12 +132,12 @@ def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, t
 
 
 def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
-    """The software that a plan implies: the best current one unless it says otherwise."""
+    """The software that a plan implies: a compiler and today's attention unless it says otherwise."""
     if pinned.flash_attention is False:
         return "legacy", "plain"  # who names its absence measured before it was common
     if pinned.compiled is False:
         return "eager", "fused_2023"
-    return ("compiled" if pinned.compiled else "current"), "newest"
+    return "compiled", "newest"
 
 
 def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
