@@ -13,6 +13,7 @@ from typing import Any, Final
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
@@ -76,7 +77,7 @@ async def api_page(request: AnyRequest) -> Template:
 
 
 @get("/static/{version:str}/{name:str}", include_in_schema=False)
-async def static_file(version: str, name: str) -> Response[bytes]:
+async def static_file(version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """A file of the package. Its address holds its fingerprint, so that it never has to be asked for twice."""
     asset = ASSETS.get(name)
     if asset is None:
