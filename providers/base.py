@@ -47,6 +47,12 @@ class Offer:
     country: str | None = None  # ISO 3166-1 alpha-2; None: not said
     tier: str | None = None  # what else tells two prices apart: secure, community, …
     available: bool | None = None  # None: not said
+    upfront: Decimal | None = None  # of a reserved price_per_hour, what is paid at the start of the term, in all
+    vcpus: float | None = None  # what is included; None: not said
+    host_memory_gb: float | None = None  # RAM of the whole machine, binary gigabytes
+    disk_gb: float | None = None  # local disk that is in the price
+    interconnect: str | None = None  # between its GPUs: nvlink, pcie
+    network_gbit_s: float | None = None  # between machines, of the whole machine
     count_is_derived: bool = False  # the price is published per GPU; this count was expanded from it
     provider: str | None = None  # slug of whom you pay, where one collector lists several; None: the collector itself
     seller: str | None = None  # who owns the machine, where the provider resells
