@@ -379,4 +379,14 @@ async def status(options: argparse.Namespace) -> None:
 
 def fit(options: argparse.Namespace) -> None:
     """The fit again, with its residuals; a file only where asked for."""
-    raise Failed("not yet")
+    try:
+        from service import fit as fitting  # needs SciPy, which only this command does
+    except ModuleNotFoundError as missing:
+        raise Failed("fitting needs SciPy: pip install 'rig-or-rent[fit]'") from missing
+    report = fitting.report(known.load().runs)
+    if options.write:
+        options.write.write_text(fitting.as_toml(report.efficiencies), encoding="utf-8")
+    if options.json:
+        print_json(report)
+        return
+    sys.stdout.write(fitting.as_text(report) + "\n")

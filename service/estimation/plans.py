@@ -43,6 +43,7 @@ class Choice:
     sharding: Sharding
     tensor: int = 1
     pipeline: int = 1
+    micro_batch: int | None = None  # None: the largest that fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,22 @@ def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool)
         if sharding != "ddp" or not offload or pinned.sharding is not None
     ]
     if cut and pinned.sharding is None and not pinned.offload:
-        rule = pinned.optimizer or optimizer
-        choices += [
-            Choice(checkpointing, rule, (), "zero1", tensor, pipeline)
-            for tensor in (1, 2, 4, 8)
-            for pipeline in (1, 2, 4, 8, 16)
-            for checkpointing in checkpointings
-            if tensor * pipeline > 1
-        ]
+        choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
     return tuple(choices)
+
+
+def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:
+    """Megatron's ways: matrices cut inside a node, layers over groups; stages wait less for small micro-batches."""
+    cut = [Choice(checkpointing, rule, (), "zero1", tensor) for tensor in (2, 4, 8) for checkpointing in checkpointings]
+    staged = [
+        Choice(checkpointing, rule, (), "zero1", tensor, pipeline, micro_batch)
+        for tensor in (1, 2, 4, 8)
+        for pipeline in (2, 4, 8, 16)
+        for checkpointing in checkpointings
+        for micro_batch in (1, 2)
+        if checkpointing != "selective" or len(checkpointings) == 1
+    ]
+    return cut + staged
 
 
 def _shardings(pinned: PinnedPlan, many: bool) -> tuple[Sharding, ...]:
@@ -232,6 +240,8 @@ class _Search:
         few, more = self._memory(machine, choice, np.array(64.0)), self._memory(machine, choice, np.array(128.0))
         room = _largest(few.total, more.total, self.offered[machine])
         largest = np.minimum(room, _largest(few.host, more.host, self.host[machine]))
+        stated = np.array([one.micro_batch or np.inf for one in self.choices])[choice]
+        largest = np.where(np.isfinite(stated), stated, largest)
         return _allowed(np.clip(largest, np.minimum(1.0, most), most), most)
 
     def _lacks(self, machine: Rows, choice: Rows, memory: MemoryParts) -> Floats:

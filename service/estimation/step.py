@@ -134,8 +134,11 @@ def _communication(
     )
     per_micro_step = per_micro_step + reached
     per_step = np.where(layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * dense)
-    steady = exposed(per_micro_step, micro_total, known.overlap) * micro_steps
-    return np.where(rows.links.gpus > 1, steady + exposed(per_step, micro_total * (2 / 3), known.overlap), 0.0)
+    # windows are shared out: together they are at most the computation, so that a faster chip is never slower
+    repeats = per_micro_step > 0
+    steady = exposed(per_micro_step, 0.4 * micro_total, known.overlap) * micro_steps
+    once = exposed(per_step, np.where(repeats, 0.3, 0.6) * micro_total, known.overlap)
+    return np.where(rows.links.gpus > 1, steady + once, 0.0)
 
 
 def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies) -> Floats:
@@ -152,5 +155,6 @@ def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: f
         + 2 * layout.parameters_on_host * weights
         + 2 * layout.activations_on_host * saved
     )
+    window = np.where(rows.links.gpus > 1, 0.3, 0.9)
     busy = rows.layout.states_on_host * OFFLOAD_SLOWER * micro_total * micro_steps
-    return busy + exposed(moved / rows.links.host, micro_total * micro_steps, known.overlap_host)
+    return busy + exposed(moved / rows.links.host, window * micro_total * micro_steps, known.overlap_host)

@@ -80,7 +80,7 @@ class Workload:
 
 def why_impossible(model: Model) -> str | None:
     """What contradicts itself in these shapes, beginning with the field at fault; None: nothing."""
-    for name in ("parameters", "layers", "width", "heads", "vocabulary", "seq_len", "kv_heads", "ffn_width"):
+    for name in ("layers", "width", "heads", "vocabulary", "seq_len", "kv_heads", "ffn_width", "parameters"):
         if not getattr(model, name) > 0:
             return f"{name}: must be positive"
     if model.head_width is None and model.width % model.heads:

@@ -1,0 +1,425 @@
+"""What the estimation core says: shapes, memory, plans, calibration, the ratio method, and the anchors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from service import catalogue
+from service.estimation.answer import Estimate, Infeasible, Method
+from service.estimation.chips import sustained_tflops
+from service.estimation.estimate import Estimator, explain_difference
+from service.estimation.flops import work_of
+from service.estimation.hardware import Machine
+from service.estimation.workload import Model, PinnedPlan, Reference, Workload, complete_model
+from tests.builders import gpu, machine, workload
+
+ESTIMATOR = Estimator(catalogue.load().efficiencies, catalogue.load().runs)
+
+
+def estimate(asked: Workload, on: Machine, method: Method = "model") -> Estimate:
+    answer = ESTIMATOR.estimate(asked, on, method)
+    assert isinstance(answer, Estimate), answer
+    return answer
+
+
+def refused(asked: Workload, on: Machine, method: Method = "model") -> Infeasible:
+    answer = ESTIMATOR.estimate(asked, on, method)
+    assert isinstance(answer, Infeasible), answer
+    return answer
+
+
+def uncalibrated(slug: str = "nanochat-d32") -> Workload:
+    return replace(workload(slug), reference=None)
+
+
+def llama_7b() -> Model:
+    return complete_model(
+        layers=32, width=4096, heads=32, vocabulary=32_000, seq_len=2048, ffn_width=11_008, ffn_gated=True
+    )[0]
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_anchor_needs_about_twelve_gigaflops_a_token() -> None:
+    model = workload("nanochat-d32").model
+    assert model is not None
+
+    flops = work_of([model]).model_flops[0]
+
+    # 1,744.8 M matmul parameters, and causal attention over 1,024 keys on average
+    assert flops == pytest.approx(6 * 1744.8e6 + 6 * 32 * 2048 * 2048, rel=1e-3)
+    assert flops * 37.6e9 == pytest.approx(4.2e20, rel=0.02)
+
+
+def test_parameters_follow_from_shapes() -> None:
+    model, assumed = complete_model(
+        layers=12, width=768, heads=12, vocabulary=50_257, seq_len=1024, tied_embeddings=True
+    )
+
+    assert model.parameters == pytest.approx(124e6, rel=0.01)
+    assert model.kv_heads == 12
+    assert model.ffn_width == 4 * 768
+    assert any(line.startswith("parameters") for line in assumed)
+
+
+def test_a_feed_forward_width_follows_from_the_parameters() -> None:
+    model, assumed = complete_model(
+        layers=32, width=4096, heads=32, vocabulary=32_000, seq_len=4096, ffn_gated=True, parameters=6.74e9
+    )
+
+    assert model.ffn_width == pytest.approx(11_008, rel=0.01)
+    assert not model.tied_embeddings
+    assert any(line.startswith("ffn_width") for line in assumed)
+
+
+def test_parameters_that_multiply_nothing_change_memory_and_not_the_work() -> None:
+    plain = uncalibrated("nanochat-d12")
+    assert plain.model is not None
+    fuller = replace(plain, model=replace(plain.model, parameters=plain.model.parameters + 1e8))
+
+    few, many = estimate(plain, machine("RTX 4090")), estimate(fuller, machine("RTX 4090"))
+
+    assert few.plan is not None
+    assert many.plan is not None
+    assert many.step_parts_s["matmul"] == pytest.approx(few.step_parts_s["matmul"], rel=0.02)
+    assert many.memory_parts_gb["weights"] > few.memory_parts_gb["weights"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"heads": 7}, "heads"),
+        ({"layers": 0}, "layers"),
+        ({"kv_heads": 5}, "kv_heads"),
+        ({"parameters": 1e6}, "parameters"),
+        ({"active_parameters": 1e12}, "active_parameters"),
+        ({"attention_window": 0}, "attention_window"),
+    ],
+)
+def test_shapes_that_contradict_themselves_name_the_field(wrong: dict[str, float], field: str) -> None:
+    shapes = {"layers": 12, "width": 768, "heads": 12, "vocabulary": 50_257, "seq_len": 1024} | wrong
+
+    with pytest.raises(ValueError, match=f"^{field}:"):
+        complete_model(**shapes)  # type: ignore[arg-type]
+
+
+def test_grouped_heads_gates_windows_and_experts_change_the_work() -> None:
+    plain = llama_7b()
+    fewer_keys = replace(plain, kv_heads=8)
+    windowed = replace(plain, attention_window=512)
+    experts = replace(plain, parameters=4.5e10, active_parameters=6.7e9)
+
+    base, grouped, narrow, mixed = work_of([plain, fewer_keys, windowed, experts]).model_flops
+
+    assert grouped < base
+    assert narrow < base
+    assert mixed == pytest.approx(base, rel=0.01)
+
+
+# What cards do --------------------------------------------------------------------------------------------------------
+
+
+def test_a_geforce_sustains_its_rate_with_fp32_accumulation() -> None:
+    assert sustained_tflops(gpu("RTX 4070"), "bf16") == pytest.approx(58.3 * 1.05)
+
+
+def test_power_tells_a_72_watt_card_from_its_peak() -> None:
+    assert sustained_tflops(gpu("L4"), "bf16") < 0.5 * 121
+
+
+def test_an_h100_on_pcie_is_slower_than_on_sxm() -> None:
+    assert sustained_tflops(gpu("H100 PCIe"), "bf16") < 0.7 * sustained_tflops(gpu("H100 SXM"), "bf16")
+
+
+@pytest.mark.parametrize("name", ["T4", "V100 SXM2 16GB"])
+def test_bf16_on_a_card_without_it_runs_as_fp16_and_says_so(name: str) -> None:
+    answer = estimate(uncalibrated("gpt2-124m"), machine(name))
+
+    assert any("no BF16" in note and "FP16" in note for note in answer.notes)
+
+
+def test_fp8_on_a_card_without_it_is_refused() -> None:
+    answer = refused(replace(uncalibrated(), precision="fp8"), machine("A100 SXM 80GB"))
+
+    assert answer.reason == "unsupported_precision"
+
+
+def test_fp8_is_faster_than_bf16_and_slower_than_twice_as_fast() -> None:
+    bf16 = estimate(uncalibrated("llama-2-7b"), machine("H100 SXM", 8)).hours.p50
+    fp8 = estimate(replace(uncalibrated("llama-2-7b"), precision="fp8"), machine("H100 SXM", 8)).hours.p50
+
+    assert bf16 / 2 < fp8 < bf16
+
+
+def test_software_told_to_be_older_is_slower() -> None:
+    def hours(**plan: bool) -> float:
+        return estimate(replace(uncalibrated("gpt2-124m"), plan=PinnedPlan(**plan)), machine("A100 SXM 80GB")).hours.p50
+
+    assert hours() < hours(compiled=False) < hours(flash_attention=False)
+
+
+# Plans and memory -----------------------------------------------------------------------------------------------------
+
+
+def test_the_anchor_fits_a_12_gb_card_with_its_optimizer_in_host_memory() -> None:
+    answer = estimate(workload("nanochat-d32"), machine("RTX 4070", host_memory_gb=64))
+
+    assert answer.plan is not None
+    assert answer.plan.offload == ("optimizer",)
+    assert answer.plan.memory_gb.needed <= answer.plan.memory_gb.available < 12
+    assert answer.plan.memory_gb.host_needed == pytest.approx(15, abs=1)
+    assert 2000 < answer.hours.p10 < answer.hours.p50 < answer.hours.p90 < 3500
+
+
+def test_host_memory_that_is_too_small_is_not_used() -> None:
+    poor = refused(uncalibrated(), machine("RTX 4070", host_memory_gb=8))
+    rich = estimate(uncalibrated(), machine("RTX 4070", host_memory_gb=64))
+
+    assert poor.reason == "out_of_memory"
+    assert rich.plan is not None
+    assert rich.plan.memory_gb.host_needed < 64
+
+
+def test_a_card_that_no_plan_fits_says_how_much_it_lacks() -> None:
+    answer = refused(uncalibrated("llama-2-7b"), machine("RTX 2060", host_memory_gb=16))
+
+    assert answer.reason == "out_of_memory"
+    assert answer.lacks_gb is not None
+    assert f"lacks {answer.lacks_gb:.1f} GB" in answer.detail
+
+
+def test_a_pinned_plan_that_does_not_fit_still_has_its_hours() -> None:
+    pinned = PinnedPlan(micro_batch=32, activation_checkpointing="none", offload=())
+
+    answer = refused(replace(uncalibrated(), plan=pinned), machine("RTX 4070"))
+
+    assert answer.reason == "plan_out_of_memory"
+    assert answer.estimate is not None
+    assert not answer.estimate.fits
+    assert answer.estimate.lacks_gb == answer.lacks_gb
+    assert answer.estimate.hours.p50 > 0
+
+
+def test_what_is_pinned_stays_and_the_rest_is_searched() -> None:
+    pinned = PinnedPlan(micro_batch=2, activation_checkpointing="full", compiled=False)
+
+    plan = estimate(replace(uncalibrated(), plan=pinned), machine("A100 SXM 80GB")).plan
+
+    assert plan is not None
+    assert (plan.micro_batch, plan.activation_checkpointing, plan.compiled) == (2, "full", False)
+    assert plan.recompute_factor == pytest.approx(4 / 3)
+
+
+def test_pinning_the_plan_that_was_found_changes_nothing() -> None:
+    free = estimate(uncalibrated(), machine("RTX 4090", 2))
+    assert free.plan is not None
+    found = free.plan
+    pinned = PinnedPlan(
+        micro_batch=found.micro_batch,
+        activation_checkpointing=found.activation_checkpointing,
+        offload=found.offload,
+        sharding=found.sharding,
+    )
+
+    again = estimate(replace(uncalibrated(), plan=pinned, optimizer="muon"), machine("RTX 4090", 2))
+
+    assert again.hours.p50 == pytest.approx(free.hours.p50, rel=0.03)
+
+
+def test_sharding_on_one_gpu_means_none() -> None:
+    answer = estimate(replace(uncalibrated(), plan=PinnedPlan(sharding="fsdp")), machine("A100 SXM 80GB"))
+
+    assert answer.plan is not None
+    assert answer.plan.sharding == "none"
+    assert any("shards nothing" in note for note in answer.notes)
+
+
+def test_eight_bit_states_of_muon_are_called_unproven() -> None:
+    answer = estimate(replace(uncalibrated(), plan=PinnedPlan(offload=())), machine("RTX 4090"))
+
+    assert answer.plan is not None
+    assert answer.plan.optimizer == "adamw_8bit"
+    assert any("unproven" in note for note in answer.notes)
+
+
+@pytest.mark.parametrize("name", ["RTX 4070", "A100 SXM 80GB", "B200"])
+@pytest.mark.parametrize("gpu_count", [1, 8, 64])
+def test_the_parts_sum_to_their_totals(name: str, gpu_count: int) -> None:
+    asked = workload("nanochat-d32")
+    answer = estimate(asked, machine(name, gpu_count))
+    assert answer.plan is not None
+    assert asked.tokens is not None
+    assert asked.tokens_per_step is not None
+
+    steps = asked.tokens / asked.tokens_per_step
+
+    assert sum(answer.step_parts_s.values()) * steps / 3600 == pytest.approx(answer.hours.p50)
+    assert sum(answer.memory_parts_gb.values()) == pytest.approx(answer.plan.memory_gb.needed)
+    assert answer.plan.memory_gb.available == pytest.approx(gpu(name).memory_gb * 0.95)
+
+
+# Llama 3.1 8B, FSDP on 8 H100, 2 x 8,192 tokens, selective checkpointing, compiled: 77.0 GiB (torchtitan, 2024-12)
+# nanochat d12, 286 M parameters with value embeddings, 8 x 2,048 tokens: 9.2 GiB (lzwjava, 2026-06)
+@pytest.mark.parametrize(
+    ("run", "measured_gib"), [("torchtitan-002", 77.0), ("torchtitan-009", 62.0), ("lzwjava-nanochat-001", 9.2)]
+)
+def test_memory_is_near_published_peaks(run: str, measured_gib: float) -> None:
+    published = next(each for each in catalogue.load().runs if each.id == run)
+
+    answer = ESTIMATOR.estimate(published.workload, published.machine)
+    told = answer if isinstance(answer, Estimate) else answer.estimate
+
+    assert told is not None
+    assert told.plan is not None
+    assert told.plan.memory_gb.needed == pytest.approx(measured_gib, rel=0.25)
+
+
+# Many GPUs ------------------------------------------------------------------------------------------------------------
+
+
+def test_more_gpus_than_sequences_do_not_help() -> None:
+    some, more = estimate(uncalibrated(), machine("H100 SXM", 256)), estimate(uncalibrated(), machine("H100 SXM", 1024))
+
+    assert more.hours.p50 >= some.hours.p50
+    assert any("more than 256 GPUs do not help" in note for note in more.notes)
+
+
+def test_a_step_that_holds_no_sequence_is_refused() -> None:
+    assert refused(replace(uncalibrated(), tokens_per_step=1024), machine()).reason == "batch_too_small"
+
+
+def test_slower_links_take_longer() -> None:
+    def hours(**links: object) -> float:
+        return estimate(uncalibrated("llama-2-7b"), machine("A100 SXM 80GB", 8, **links)).hours.p50
+
+    assert hours() < hours(interconnect="pcie_p2p") < hours(interconnect="pcie")
+
+
+def test_a_slower_network_takes_longer() -> None:
+    def hours(gbit: float) -> float:
+        return estimate(uncalibrated("llama-2-7b"), machine("H100 SXM", 64, network_gbit_s=gbit)).hours.p50
+
+    assert hours(400) < hours(25)
+
+
+def test_a_model_too_large_for_one_card_is_cut_or_sharded() -> None:
+    model, _ = complete_model(
+        layers=80, width=8192, heads=64, kv_heads=8, vocabulary=128_256, seq_len=8192, ffn_width=28_672, ffn_gated=True
+    )
+    asked = Workload(name="70B", tokens=1e12, tokens_per_step=4_194_304, model=model)
+
+    plan = estimate(asked, machine("H100 SXM", 64)).plan
+
+    assert plan is not None
+    assert plan.sharding in ("zero1", "fsdp")
+    assert plan.sharding == "fsdp" or plan.tensor_parallel * plan.pipeline_parallel > 1
+
+
+# References, measurements, the ratio ----------------------------------------------------------------------------------
+
+
+def test_on_the_machine_of_the_reference_the_answer_is_the_measurement() -> None:
+    answer = estimate(workload("nanochat-d32"), machine("H100 SXM", 8))
+
+    assert answer.hours.p50 == pytest.approx(33, rel=1e-9)
+    assert answer.evidence.tier == "reference"
+    assert answer.hours.p90 / answer.hours.p10 < 1.2
+
+
+def test_half_of_what_the_reference_deviates_carries_to_another_gpu() -> None:
+    asked = workload("nanochat-d32")
+    assert asked.reference is not None
+    slower = replace(asked, reference=replace(asked.reference, hours=asked.reference.hours * 1.44))
+
+    base, scaled = estimate(asked, machine("A100 SXM 80GB", 8)), estimate(slower, machine("A100 SXM 80GB", 8))
+
+    assert scaled.hours.p50 == pytest.approx(base.hours.p50 * 1.2)
+
+
+def test_with_only_a_reference_hours_scale_and_memory_is_not_checked() -> None:
+    reference = Reference(gpu=gpu("H100 SXM"), gpu_count=8, hours=33)
+    asked = Workload(name="unknown", tokens=None, tokens_per_step=None, reference=reference)
+
+    same, half = estimate(asked, machine("H100 SXM", 8)), estimate(asked, machine("H100 SXM", 4))
+
+    assert same.hours.p50 == pytest.approx(33)
+    assert half.hours.p50 == pytest.approx(66, rel=0.05)
+    assert same.plan is None
+    assert any("memory not checked" in note for note in same.notes)
+
+
+def test_the_owners_own_measurement_overrides_the_model() -> None:
+    answer = estimate(workload("nanochat-d32"), machine("RTX 4070", measured_tokens_per_s=5000.0))
+
+    assert answer.hours.p50 == pytest.approx(37580963840 / 5000 / 3600)
+    assert answer.evidence.tier == "measured"
+    assert answer.hours.p90 / answer.hours.p10 < 1.1
+
+
+def test_the_ratio_method_is_the_seeds_arithmetic() -> None:
+    answer = estimate(workload("nanochat-d32"), machine("RTX 4070"), "ratio")
+
+    assert math.isclose(answer.hours.p10, 2112)
+    assert math.isclose(answer.hours.p90, 2376)
+    assert answer.hours.p10 < answer.hours.p50 < answer.hours.p90
+    assert answer.plan is None
+    assert any("memory" in note for note in answer.notes)
+
+
+@pytest.mark.parametrize(("gpu_count", "hours"), [(1, 264), (8, 33)])
+def test_by_ratio_the_reference_gpu_takes_its_own_hours(gpu_count: int, hours: float) -> None:
+    answer = estimate(workload("nanochat-d32"), machine("H100 SXM", gpu_count), "ratio")
+
+    assert (answer.hours.p10, answer.hours.p50, answer.hours.p90) == (hours, hours, hours)
+
+
+def test_without_a_reference_there_is_no_ratio() -> None:
+    assert refused(uncalibrated(), machine("RTX 4070"), "ratio").reason == "no_reference"
+
+
+def test_a_workload_of_which_nothing_is_known_is_refused() -> None:
+    assert refused(Workload(name="?", tokens=None, tokens_per_step=None), machine()).reason == "no_reference"
+
+
+def test_why_the_two_methods_differ_is_one_sentence() -> None:
+    asked, card = workload("nanochat-d32"), machine("RTX 4070")
+
+    sentence = explain_difference(estimate(asked, card), estimate(asked, card, "ratio"))
+
+    assert "more hours than the published ratio" in sentence
+    assert "host memory" in sentence
+    assert sentence.endswith(".")
+
+
+# Evidence -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tier"),
+    [("RTX 4090", "same_gpu"), ("RTX 4080", "same_family"), ("MI300X", "data_sheet"), ("T4", "data_sheet")],
+)
+def test_evidence_says_how_near_the_published_runs_are(name: str, tier: str) -> None:
+    answer = estimate(uncalibrated("gpt2-124m"), machine(name))
+
+    assert answer.evidence.tier == tier
+    known = {run.id for run in catalogue.load().runs}
+    assert set(answer.evidence.runs) <= known
+    assert bool(answer.evidence.runs) == (tier != "data_sheet")
+
+
+def test_the_less_is_known_the_wider_the_interval() -> None:
+    def width(name: str) -> float:
+        hours = estimate(uncalibrated("gpt2-124m"), machine(name)).hours
+        return hours.p90 / hours.p10
+
+    assert width("RTX 4090") < width("RTX 4080") < width("T4") < width("MI300X")
+
+
+def test_every_published_run_has_its_source_and_date() -> None:
+    for run in catalogue.load().runs:
+        assert run.source_url.startswith("https://") or run.source_url.startswith("http://"), run.id
+        assert run.date, run.id
