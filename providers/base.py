@@ -141,7 +141,17 @@ class ClientCredentials:
         return {}
 
 
-Auth = Keyless | Header | ClientCredentials
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Several secrets or names that the provider signs or composes its requests with, in its own `fetch`."""
+
+    variables: tuple[str, ...]
+
+    def headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        return {}
+
+
+Auth = Keyless | Header | ClientCredentials | Keys
 
 
 # The contract --------------------------------------------------------------------------------------------------------
