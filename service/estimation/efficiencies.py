@@ -55,7 +55,7 @@ class Efficiencies:
     )
     launch_legacy: float = constant(4.5e-3, 1e-3, 1e-2, "s", "host time per layer and micro-step, old autocast")
     selective_recompute: float = constant(
-        0.2,
+        0.3,
         0.0,
         0.5,
         "of a forward",
