@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
+from math import floor, log2
 from threading import RLock
 from typing import Final, Protocol
 
@@ -24,7 +25,8 @@ from service.catalogue import Catalogue
 from service.database import Database, DatabaseUnavailable
 from service.estimation.answer import Estimate, Infeasible, Method
 from service.estimation.estimate import explain_difference
-from service.estimation.hardware import Machine
+from service.estimation.hardware import Gpu, Interconnect, Machine
+from service.estimation.scaling import own_interconnect
 from service.estimation.workload import Workload
 from service.ranking.describe import offer_title, rig_title
 from service.ranking.offers import Estimates, Offers, PricedOffer
@@ -40,6 +42,7 @@ FRESH_FOR = timedelta(hours=24)  # a price younger than this is never called sta
 AGING = timedelta(minutes=10)  # how often a market is loaded again although nothing changed, because prices age
 SETTLING = timedelta(seconds=1)  # several runs that end together are one change
 RECONNECTING = timedelta(seconds=5)
+MOST_HOST_GB = 512.0  # of RAM per GPU; no plan asks for more
 REMEMBERED_DAYS = 8  # markets of the past, each about 50 MB with 60,000 prices
 REMEMBERED_MACHINES = 20_000  # of one workload; rigs are described freely
 REMEMBERED_WORKLOADS = 16  # each about 5 MB with 2,000 machines
@@ -133,13 +136,21 @@ def _priced(
         return usd_per_unit(currency, at)
 
     @cache  # one object for each kind of machine, however many rent it out
-    def machine(gpu: str, count: int) -> Machine:
-        return Machine(gpu=catalogue.gpus[gpu], gpu_count=count, gpus_per_node=max(count, 8))
+    def machine(gpu: str, count: int, interconnect: str | None, host_memory_gb: float | None) -> Machine:
+        known = catalogue.gpus[gpu]
+        return Machine(
+            gpu=known,
+            gpu_count=count,
+            gpus_per_node=max(count, 8),
+            interconnect=fitted_interconnect(known, count, interconnect),
+            host_memory_gb=host_memory_gb,
+        )
 
     unknown: Counter[str] = Counter()
     for price in prices:
         if price.gpu in catalogue.gpus:
-            kind = machine(price.gpu, price.gpu_count)
+            memory_gb = stepped(price.host_memory_gb, price.gpu_count)
+            kind = machine(price.gpu, price.gpu_count, price.interconnect, memory_gb)
             yield _priced_offer(price, kind, float(price.price_per_hour * usd_per(price.currency)), at, providers)
         else:  # stored by a version of the software that knew the GPU by another name
             unknown[price.gpu] += 1
@@ -147,12 +158,29 @@ def _priced(
         log.warning("prices left out: the catalogue does not know their GPU", gpus=dict(unknown))
 
 
+def fitted_interconnect(gpu: Gpu, count: int, published: str | None) -> Interconnect | None:
+    """How the GPUs of an offer talk, where that is said and is not what their card has; None: as the card has it."""
+    own = own_interconnect(Machine(gpu=gpu, gpu_count=count))
+    if published == "pcie" and own == "nvlink":
+        return "pcie_p2p"
+    bridged = published == "nvlink" and own == "pcie_p2p" and gpu.nvlink_gb_s > 0
+    return "nvlink" if bridged and count == 2 else None  # a bridge joins a pair of cards
+
+
+def stepped(host_memory_gb: float | None, gpu_count: int) -> float | None:
+    """RAM in steps of powers of two per GPU, rounded down: else every machine of a marketplace is a kind of its own."""
+    if host_memory_gb is None:
+        return None
+    per_gpu = host_memory_gb / gpu_count
+    return gpu_count * min(2.0 ** floor(log2(per_gpu)), MOST_HOST_GB) if per_gpu >= 1 else None
+
+
 def _priced_offer(
     price: CurrentPrice, machine: Machine, usd_per_hour: float, at: datetime, providers: Mapping[str, ProviderFacts]
 ) -> PricedOffer:
     seen, name = price.last_seen, provider_name(price.provider, providers)
     return PricedOffer(
-        id=_id(price),
+        id=price.offer_id,
         title=offer_title(machine, name, price.seller, price.tier, price.pricing, price.term_months),
         machine=machine,
         provider=price.provider,
@@ -174,6 +202,13 @@ def _priced_offer(
         source_url=price.source_url,
         stale=price.source != "bundled" and at - seen > _fresh_for(providers.get(price.collector)),
         count_is_derived=price.count_is_derived,
+        upfront=price.upfront,
+        vcpus=price.vcpus,
+        host_memory_gb=price.host_memory_gb,
+        disk_gb=price.disk_gb,
+        interconnect=price.interconnect,
+        network_gbit_s=price.network_gbit_s,
+        attribution=price.attribution,
     )
 
 
@@ -211,23 +246,6 @@ WRITTEN: Final = {
 def _fresh_for(collector: ProviderFacts | None) -> timedelta:
     """How long a price is fresh: two intervals of its collector, and a day at least."""
     return max(2 * collector.interval, FRESH_FOR) if collector else FRESH_FOR
-
-
-def _id(price: CurrentPrice) -> str:
-    """The same for the same thing sold, in every database and whatever it costs."""
-    key = (
-        price.collector,
-        price.provider,
-        price.seller,
-        price.instance_type,
-        price.gpu,
-        price.gpu_count,
-        price.region,
-        price.tier,
-        price.pricing,
-        price.term_months,
-    )
-    return blake2b(repr(tuple(map(str, key))).encode(), digest_size=6).hexdigest()
 
 
 def _version(offers: Offers) -> str:

@@ -86,6 +86,23 @@ def test_an_offer_keeps_whom_one_pays_its_date_and_its_page() -> None:
     assert seen.source_url == "https://a.example/b"
 
 
+def test_what_the_price_includes_is_kept_and_written_one_way() -> None:
+    reserved: dict[str, Any] = {"pricing": PurchaseOption.RESERVED, "term_months": 12, "upfront": Decimal(9000)}
+    included: dict[str, Any] = {"vcpus": 26, "host_memory_gb": 225.0, "disk_gb": 2816.0, "network_gbit_s": 400.0}
+
+    (seen,) = judged(offer(interconnect="NVLink 4 (SXM5)", **reserved, **included)).observations
+
+    assert (seen.upfront, seen.interconnect) == (Decimal(9000), "nvlink")
+    assert {name: getattr(seen, name) for name in included} == included
+
+
+@pytest.mark.parametrize("said", [0, -1, float("nan"), float("inf"), 1e300])
+def test_what_can_not_be_an_amount_says_nothing_and_is_no_doubt_about_the_price(said: float) -> None:
+    (seen,) = judged(offer(vcpus=said, host_memory_gb=said, disk_gb=said, network_gbit_s=said)).observations
+
+    assert (seen.vcpus, seen.host_memory_gb, seen.disk_gb, seen.network_gbit_s) == (None, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("others", "reason"),
     [
@@ -106,6 +123,10 @@ def test_an_offer_keeps_whom_one_pays_its_date_and_its_page() -> None:
         ({"term_months": 12}, "bad_term"),
         ({"pricing": PurchaseOption.RESERVED}, "bad_term"),
         ({"pricing": PurchaseOption.RESERVED, "term_months": 0}, "bad_term"),
+        ({"upfront": Decimal(100)}, "bad_upfront"),
+        ({"pricing": PurchaseOption.RESERVED, "term_months": 12, "upfront": Decimal("NaN")}, "bad_upfront"),
+        ({"pricing": PurchaseOption.RESERVED, "term_months": 12, "upfront": Decimal(-1)}, "bad_upfront"),
+        ({"pricing": PurchaseOption.RESERVED, "term_months": 1, "upfront": Decimal(9000)}, "bad_upfront"),
         ({"instance_type": " "}, "bad_instance_type"),
         ({"instance_type": "x" * 300}, "too_long"),
         ({"region": ""}, "bad_region"),

@@ -713,7 +713,16 @@ def test_a_dry_run_prints_offers_as_the_api_shows_them() -> None:
         "first_seen": "2026-11-24T12:00:00Z",
         "observed_at": "2026-11-24T12:00:00Z",
         "source": "live",
+        "source_url": "https://prices.example/pricing",
         "stale": False,
+        "upfront": None,
+        "vcpus": None,
+        "host_memory_gb": None,
+        "disk_gb": None,
+        "interconnect": None,
+        "network_gbit_s": None,
+        "attribution": None,
+        "count_is_derived": False,
     }
     assert shown["rejections"][0]["reason"] == "not_positive"
     assert shown["rejections"][0]["offer"]["instance_type"] == "free"

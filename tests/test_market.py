@@ -27,8 +27,10 @@ from service.market import (
     RememberingEstimator,
     current_ranking,
     find_option,
+    fitted_interconnect,
     load_market,
     provider_name,
+    stepped,
 )
 from service.ranking.option import Option
 from service.ranking.request import RankingRequest
@@ -132,6 +134,42 @@ async def test_a_gpu_that_the_catalogue_no_longer_knows_is_left_out(session: Asy
     await remember(session, observation("known"), observation("unknown", gpu="Voodoo 2"))
 
     assert instances(await market(session)) == ["known"]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "count", "published", "interconnect"),
+    [
+        ("H100 SXM", 8, None, None),
+        ("H100 SXM", 8, "nvlink", None),
+        ("H100 SXM", 8, "pcie", "pcie_p2p"),
+        ("H100 SXM", 1, "pcie", None),
+        ("A100 PCIe 80GB", 2, "nvlink", "nvlink"),
+        ("A100 PCIe 80GB", 8, "nvlink", None),
+        ("L40S", 2, "nvlink", None),
+    ],
+)
+def test_how_gpus_talk_is_believed_where_their_cards_can(
+    gpu: str, count: int, published: str | None, interconnect: str | None
+) -> None:
+    assert fitted_interconnect(catalogue.load().gpus[gpu], count, published) == interconnect
+
+
+@pytest.mark.parametrize(
+    ("published", "count", "stepped_gb"), [(None, 1, None), (225.0, 1, 128), (2048.0, 8, 2048), (1900.0, 8, 1024)]
+)
+def test_host_memory_is_known_in_steps_so_that_there_are_few_kinds_of_machines(
+    published: float | None, count: int, stepped_gb: float | None
+) -> None:
+    assert stepped(published, count) == stepped_gb
+
+
+async def test_what_an_offer_includes_reaches_the_machine_and_the_reader(session: AsyncSession) -> None:
+    await remember(session, observation(gpu_count=8, host_memory_gb=1900.0, vcpus=208.0, interconnect="pcie"))
+
+    (offer,) = (await market(session)).offers.rows
+
+    assert (offer.host_memory_gb, offer.vcpus, offer.interconnect) == (1900.0, 208.0, "pcie")
+    assert (offer.machine.host_memory_gb, offer.machine.interconnect) == (1024.0, "pcie_p2p")
 
 
 # How they are told apart, and how old they are -----------------------------------------------------------------------

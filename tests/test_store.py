@@ -69,6 +69,13 @@ async def test_an_observation_comes_back_as_it_was_seen(session: AsyncSession) -
         source="catalogue",
         source_url="https://prices.example",
         count_is_derived=True,
+        upfront=Decimal("120000.5"),
+        vcpus=192.0,
+        host_memory_gb=2048.0,
+        disk_gb=30_720.0,
+        interconnect="nvlink",
+        network_gbit_s=3200.0,
+        attribution="prices by somebody, CC BY 4.0",
     )
 
     await store.save_run(session, collected_run([seen]))
@@ -124,6 +131,27 @@ async def test_what_is_said_about_a_sku_may_change_without_its_price(session: As
 
     price = await only_price(session, NOON + HOUR)
     assert (price.source_url, price.country, price.first_seen) == ("https://new.example", "FR", NOON)
+
+
+async def test_more_to_pay_at_the_start_is_another_price(session: AsyncSession) -> None:
+    reserved: dict[str, Any] = {"pricing": PurchaseOption.RESERVED, "term_months": 12}
+    await store.save_run(session, collected_run([observation(**reserved, upfront=Decimal(1000))]))
+    later = observation(**reserved, upfront=Decimal(2000), observed_at=NOON + HOUR)
+    changed = await store.save_run(session, collected_run([later], at=NOON + HOUR))
+
+    assert (changed.opened, changed.closed) == (1, 1)
+    assert (await only_price(session, NOON)).upfront == 1000
+
+
+async def test_the_same_thing_sold_has_the_same_id_whatever_it_costs(session: AsyncSession) -> None:
+    await see(session, NOON, small=2, large=9)
+    before = {price.instance_type: price.offer_id for price in await store.current_prices(session, NOON)}
+    await see(session, NOON + HOUR, small=3, large=9)
+
+    after = {price.instance_type: price.offer_id for price in await store.current_prices(session, NOON + HOUR)}
+    assert before == after
+    assert len(set(after.values())) == 2
+    assert all(len(offer_id) == 12 for offer_id in after.values())
 
 
 @pytest.mark.parametrize(

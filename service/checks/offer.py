@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from providers.base import Offer, PurchaseOption, Source
+from providers.base import Offer, PurchaseOption
 from service.catalogue import Catalogue, UnknownGpu
-from service.checks.values import Observation
+from service.checks.values import Interconnect, Observation, Source
 from service.estimation.hardware import Gpu
 from service.rates import UnknownCurrency, usd_per_unit
 
@@ -19,7 +21,10 @@ PLAUSIBLE_FACTOR: Final = 8.0  # around the median: hyperscalers ask 4 times as 
 MOST_USD_PER_GPU_HOUR: Final = 1_000.0  # fifty times the dearest on any list (GB300, 18, 2026-08); where no prior is
 MOST_GPUS: Final = 1_024  # one offer is one machine; the largest on any list of 2026 is a rack of 72
 MOST_CHARACTERS: Final = 200
+MOST_INCLUDED: Final = 1e7  # CPUs, gigabytes, gigabits: ten petabytes of disk
 SLICE_SHARE: Final = 0.5  # of a card's memory: 8 of 12 GB may be another card of that name, half or less is a slice
+HOURS_PER_MONTH: Final = 730
+UPFRONT_TOLERANCE: Final = Decimal("1.05")  # months are counted with 720 to 744 hours
 CLOCK_SKEW: Final = timedelta(minutes=10)
 
 
@@ -72,6 +77,7 @@ def judge(offer: Offer, about: Origin, known: Mapping[str, float]) -> Candidate 
         or why_not_priced(offer)
         or why_unknown_currency(offer.currency, about.now)
         or why_wrong_term(offer)
+        or why_wrong_upfront(offer)
         or why_misplaced(offer)
         or why_misdated(offer, about.now)
     )
@@ -107,7 +113,28 @@ def observation_of(offer: Offer, gpu: Gpu, about: Origin) -> Observation:
         source=about.source,
         source_url=offer.source_url or about.pricing_page,
         count_is_derived=offer.count_is_derived,
+        upfront=offer.upfront,
+        vcpus=amount(offer.vcpus),
+        host_memory_gb=amount(offer.host_memory_gb),
+        disk_gb=amount(offer.disk_gb),
+        interconnect=interconnect(offer.interconnect),
+        network_gbit_s=amount(offer.network_gbit_s),
     )
+
+
+def amount(said: float | None) -> float | None:
+    """How much of something is included. What can't be an amount says nothing, and is no doubt about the price."""
+    if said is None or not math.isfinite(said) or not 0 < said < MOST_INCLUDED:
+        return None
+    return float(said)
+
+
+def interconnect(said: str | None) -> Interconnect | None:
+    """How the GPUs of the machine talk, however it is written: NVLink 4, SXM5 NVSwitch, PCIe Gen5 x16."""
+    words = (said or "").casefold()
+    if any(word in words for word in ("nvlink", "nvswitch", "sxm")):
+        return "nvlink"
+    return "pcie" if "pci" in words else None
 
 
 def why_not_named(offer: Offer) -> Reason | None:
@@ -154,6 +181,21 @@ def why_wrong_term(offer: Offer) -> Reason | None:
     if offer.term_months is None:
         return Reason("bad_term", "reserved without a term")
     return None if 1 <= offer.term_months <= 120 else Reason("bad_term", f"a term of {offer.term_months} months")
+
+
+def why_wrong_upfront(offer: Offer) -> Reason | None:
+    """What is paid at the start is a part of what a commitment costs."""
+    upfront = offer.upfront
+    if upfront is None:
+        return None
+    if offer.term_months is None:
+        return Reason("bad_upfront", f"{upfront} at the start of no term")
+    if not upfront.is_finite() or upfront < 0:
+        return Reason("bad_upfront", f"{upfront} at the start")
+    in_all = offer.price_per_hour * HOURS_PER_MONTH * offer.term_months
+    if upfront > in_all * UPFRONT_TOLERANCE:
+        return Reason("bad_upfront", f"{upfront:f} at the start where the whole term costs {in_all:f}")
+    return None
 
 
 def why_misplaced(offer: Offer) -> Reason | None:

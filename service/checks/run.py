@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from statistics import median
 
-from providers.base import Offer, Source
+from providers.base import Offer
 from service.catalogue import Catalogue
 from service.checks.offer import Candidate, Origin, Reason, judge, readable
 from service.checks.others import spot_judge, why_jumped, without, without_duplicates
-from service.checks.values import Checked, Observation, Previous, Rejection
+from service.checks.values import Checked, Observation, Previous, Rejection, Source
 
 
 def check(

@@ -8,8 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from providers.base import Offer, PurchaseOption, Source
+from providers.base import Offer, PurchaseOption
+from providers.base import Source as ProviderSource
 
+Source = ProviderSource | Literal["history"]
+Interconnect = Literal["nvlink", "pcie"]
 ErrorKind = Literal["provider_unavailable", "credentials_refused", "payload_changed"]
 
 
@@ -57,6 +60,13 @@ class Observation:
     source: Source
     source_url: str
     count_is_derived: bool
+    upfront: Decimal | None = None  # what of a reserved price is paid at the start of the term, in all
+    vcpus: float | None = None  # what the price includes; None: not said
+    host_memory_gb: float | None = None  # of the whole machine
+    disk_gb: float | None = None
+    interconnect: Interconnect | None = None  # between its GPUs
+    network_gbit_s: float | None = None  # between machines, of the whole machine
+    attribution: str | None = None  # whom a licence says to name beside the price
 
     @property
     def key(self) -> SkuKey:
@@ -124,3 +134,4 @@ class CollectedRun:
     error_kind: ErrorKind | None = None
     error: str | None = None  # one sentence, for people
     payload: str | None = None  # what was answered, when its shape is not known
+    retry_at: datetime | None = None  # not to be asked before, by the source's own word

@@ -62,7 +62,16 @@ def _offer(seen: Observation, run: CollectedRun, interval: timedelta) -> dict[st
         "first_seen": _instant(seen.observed_at),
         "observed_at": _instant(seen.observed_at),
         "source": seen.source,
+        "source_url": seen.source_url,
         "stale": seen.source != "bundled" and age > max(2 * interval, NEVER_STALE_BEFORE),
+        "upfront": None if seen.upfront is None else float(seen.upfront),
+        "vcpus": seen.vcpus,
+        "host_memory_gb": seen.host_memory_gb,
+        "disk_gb": seen.disk_gb,
+        "interconnect": seen.interconnect,
+        "network_gbit_s": seen.network_gbit_s,
+        "attribution": seen.attribution,
+        "count_is_derived": seen.count_is_derived,
     }
 
 
@@ -70,6 +79,8 @@ def _rejection(rejection: Rejection) -> dict[str, Any]:
     offer = msgspec.to_builtins(asdict(rejection.offer), builtin_types=(datetime,))
     number = rejection.offer.price_per_hour
     offer["price_per_hour"] = float(number) if number.is_finite() else None
+    upfront = rejection.offer.upfront
+    offer["upfront"] = float(upfront) if upfront is not None and upfront.is_finite() else None
     if rejection.offer.observed_at is not None:
         offer["observed_at"] = _instant(rejection.offer.observed_at)
     return {"reason": rejection.reason, "detail": rejection.detail, "offer": offer}

@@ -45,6 +45,13 @@ class OfferRow:
     source_url: str | None
     stale: bool
     count_is_derived: bool
+    upfront: float | None  # of a reserved price, as published: what is paid at the start of the term, in all
+    vcpus: float | None  # what the price includes; None: not said
+    host_memory_gb: float | None
+    disk_gb: float | None
+    interconnect: str | None  # between its GPUs: nvlink, pcie
+    network_gbit_s: float | None  # between machines
+    attribution: str | None  # whom a licence says to name
 
 
 def offer_row(offer: PricedOffer) -> OfferRow:
@@ -72,6 +79,13 @@ def offer_row(offer: PricedOffer) -> OfferRow:
         source_url=offer.source_url,
         stale=offer.stale,
         count_is_derived=offer.count_is_derived,
+        upfront=None if offer.upfront is None else float(offer.upfront),
+        vcpus=offer.vcpus,
+        host_memory_gb=offer.host_memory_gb,
+        disk_gb=offer.disk_gb,
+        interconnect=offer.interconnect,
+        network_gbit_s=offer.network_gbit_s,
+        attribution=offer.attribution,
     )
 
 

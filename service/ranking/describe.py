@@ -145,6 +145,16 @@ def _cloud_offer(offer: PricedOffer) -> CloudOffer:
         first_seen=offer.first_seen,
         source=offer.source,
         stale=offer.stale,
+        price_per_hour=float(offer.price_per_hour),
+        currency=offer.currency,
+        upfront=None if offer.upfront is None else float(offer.upfront),
+        vcpus=offer.vcpus,
+        host_memory_gb=offer.host_memory_gb,
+        disk_gb=offer.disk_gb,
+        interconnect=offer.interconnect,
+        network_gbit_s=offer.network_gbit_s,
+        source_url=offer.source_url,
+        attribution=offer.attribution,
     )
 
 

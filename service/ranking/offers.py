@@ -46,6 +46,13 @@ class PricedOffer(NamedTuple):
     source_url: str | None
     stale: bool
     count_is_derived: bool
+    upfront: Decimal | None = None  # of a reserved price, in its currency: what is paid at the start, in all
+    vcpus: float | None = None  # what the price includes; None: not said
+    host_memory_gb: float | None = None
+    disk_gb: float | None = None
+    interconnect: str | None = None
+    network_gbit_s: float | None = None
+    attribution: str | None = None  # whom a licence says to name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

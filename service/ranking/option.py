@@ -37,8 +37,18 @@ class CloudOffer:
     available: bool | None
     observed_at: datetime
     first_seen: datetime
-    source: str  # live, catalogue, bundled
+    source: str  # live, catalogue, bundled, history
     stale: bool
+    price_per_hour: float  # whole machine, as published
+    currency: str
+    upfront: float | None  # of a reserved price, as published: what is paid at the start of the term, in all
+    vcpus: float | None  # what the price includes; None: not said
+    host_memory_gb: float | None
+    disk_gb: float | None
+    interconnect: str | None  # between its GPUs
+    network_gbit_s: float | None  # between machines
+    source_url: str | None
+    attribution: str | None  # whom a licence says to name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

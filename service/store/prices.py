@@ -40,6 +40,14 @@ class CurrentPrice(NamedTuple):
     count_is_derived: bool
     first_seen: datetime
     last_seen: datetime  # never after the time asked for
+    offer_id: str
+    upfront: Decimal | None
+    vcpus: float | None
+    host_memory_gb: float | None
+    disk_gb: float | None
+    interconnect: str | None
+    network_gbit_s: float | None
+    attribution: str | None
 
 
 class KnownPrice(NamedTuple):
@@ -97,7 +105,8 @@ async def _fetch(asked: Asked, query: str, *values: object) -> list[Any]:
 CURRENT_PRICES: Final = """
 SELECT sku.id, price.id, collector, provider, seller, instance_type, gpu, gpu_count, gpu_memory_gb, region, country,
        tier, pricing, term_months, source, source_url, price_per_hour, currency, available, count_is_derived,
-       first_seen, least(last_seen, $1) AS last_seen
+       first_seen, least(last_seen, $1) AS last_seen, offer_id,
+       upfront, vcpus, host_memory_gb, disk_gb, interconnect, network_gbit_s, attribution
   FROM price JOIN sku ON sku.id = price.sku_id
  WHERE first_seen <= $1 AND (closed_at IS NULL OR closed_at > $1)
  ORDER BY sku.id

@@ -60,6 +60,7 @@ def _row(run: CollectedRun) -> Run:
         error_kind=run.error_kind,
         error=_storable(run.error or run.error_kind or run.set_aside),
         payload=_storable(run.payload),
+        retry_at=run.retry_at,
         bytes_fetched=run.bytes_fetched,
         offers=run.offers,
         observations=len(run.observations),
@@ -106,8 +107,9 @@ DELETE FROM rejection USING run
 # The prices ----------------------------------------------------------------------------------------------------------
 
 KEY: Final = ("provider", "seller", "instance_type", "gpu", "gpu_count", "region", "tier", "pricing", "term_months")
-ABOUT: Final = ("gpu_memory_gb", "country", "source", "source_url", "count_is_derived")
-SEEN: Final = ("price_per_hour", "currency", "available", "observed_at")
+INCLUDED: Final = ("vcpus", "host_memory_gb", "disk_gb", "interconnect", "network_gbit_s")
+ABOUT: Final = ("gpu_memory_gb", "country", "source", "source_url", "count_is_derived", *INCLUDED, "attribution")
+SEEN: Final = ("price_per_hour", "currency", "upfront", "available", "observed_at")
 
 
 async def _save_observations(connection: AsyncConnection, run_id: int, run: CollectedRun) -> tuple[int, int, int]:
@@ -143,7 +145,8 @@ def _record(o: Observation) -> tuple[Any, ...]:
     """In the order of KEY, ABOUT and SEEN."""
     key = (o.provider, o.seller, o.instance_type, o.gpu, o.gpu_count, o.region, o.tier, o.pricing, o.term_months)
     about = (o.gpu_memory_gb, o.country, o.source, o.source_url, o.count_is_derived)
-    return (*key, *about, o.price_per_hour, o.currency, o.available, o.observed_at)
+    included = (o.vcpus, o.host_memory_gb, o.disk_gb, o.interconnect, o.network_gbit_s)
+    return (*key, *about, *included, o.attribution, o.price_per_hour, o.currency, o.upfront, o.available, o.observed_at)
 
 
 async def _copy(
@@ -176,7 +179,9 @@ STAGE: Final = """
 CREATE TEMPORARY TABLE staged (
   provider text, seller text, instance_type text, gpu text, gpu_count integer, region text, tier text, pricing text,
   term_months integer, gpu_memory_gb double precision, country text, source text, source_url text,
-  count_is_derived boolean, price_per_hour numeric, currency text, available boolean, observed_at timestamptz
+  count_is_derived boolean, vcpus double precision, host_memory_gb double precision, disk_gb double precision,
+  interconnect text, network_gbit_s double precision, attribution text,
+  price_per_hour numeric, currency text, upfront numeric, available boolean, observed_at timestamptz
 ) ON COMMIT DROP
 """
 
@@ -188,7 +193,8 @@ SELECT staged.*,
          OR ({_comma(ABOUT, "sku")}) IS DISTINCT FROM ({_comma(ABOUT, "staged")}) AS is_described_anew,
        price.id AS price_id,
        price.last_seen AS last_seen,
-       (price.price_per_hour, price.currency) = (staged.price_per_hour, staged.currency) AS is_unchanged
+       (price.price_per_hour, price.currency) = (staged.price_per_hour, staged.currency)
+         AND price.upfront IS NOT DISTINCT FROM staged.upfront AS is_unchanged
   FROM staged
   LEFT JOIN (SELECT * FROM sku WHERE collector = :collector) AS sku ON {_same_key("sku", "staged")}
   LEFT JOIN price ON price.sku_id = sku.id AND price.closed_at IS NULL
@@ -223,8 +229,8 @@ UPDATE price SET closed_at = matched.observed_at
 
 # What comes back after it was closed is open from then on, however old its source says it is: no two at a time
 OPEN_PRICES: Final = """
-INSERT INTO price (sku_id, run_id, price_per_hour, currency, first_seen, last_seen, available)
-SELECT sku_id, :run, price_per_hour, currency, since, since, available
+INSERT INTO price (sku_id, run_id, price_per_hour, currency, upfront, first_seen, last_seen, available)
+SELECT sku_id, :run, price_per_hour, currency, upfront, since, since, available
   FROM matched
  CROSS JOIN LATERAL (
    SELECT greatest(matched.observed_at, max(price.closed_at)) AS since FROM price WHERE price.sku_id = matched.sku_id

@@ -17,16 +17,18 @@ from service.store import CurrentPrice
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OFFERS, MACHINES = 60_000, 2_000
+UNSEEN = ("sku_id", "price_id", "first_seen", "last_seen", "offer_id")  # given by the store
 
 
 def market() -> Market:
-    fields = [name for name in CurrentPrice._fields if name not in ("sku_id", "price_id", "first_seen", "last_seen")]
+    fields = [name for name in CurrentPrice._fields if name not in UNSEEN]
     prices = [
         CurrentPrice(
             sku_id=number,
             price_id=number,
             first_seen=NOW,
             last_seen=NOW,
+            offer_id=f"{number:012x}",
             **{name: getattr(seen, name) for name in fields},
         )
         for number, seen in enumerate(observations(OFFERS, MACHINES, NOW))

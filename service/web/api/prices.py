@@ -29,6 +29,10 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 COLUMNS: Final = tuple(field.name for field in fields(OfferRow))
+AMOUNTS: Final = (
+    *("memory_gb", "price_per_hour", "usd_per_hour", "upfront"),
+    *("vcpus", "host_memory_gb", "disk_gb", "network_gbit_s"),
+)
 
 
 @get(
@@ -123,7 +127,7 @@ def _arrow_schema(pyarrow: Any) -> Any:
         "available": pyarrow.bool_(),
         "stale": pyarrow.bool_(),
         "count_is_derived": pyarrow.bool_(),
-        **{name: pyarrow.float64() for name in ("memory_gb", "price_per_hour", "usd_per_hour")},
+        **{name: pyarrow.float64() for name in AMOUNTS},
         **{name: pyarrow.timestamp("us", tz="UTC") for name in ("first_seen", "observed_at")},
     }
     return pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
