@@ -1,0 +1,51 @@
+"""What price lists say in words beside the numbers: the form of a card, what links cards, the country of a place."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from providers.base import read_table
+
+SOLD_IN_TWO_FORMS = re.compile(r"(?:[ahpv]100|[ah]800)(?!\d)", re.IGNORECASE)
+FORM = re.compile(r"sxm|pci-?e|nvl(?!ink)", re.IGNORECASE)
+
+
+def in_form(gpu: str, form: str | None) -> str:
+    """The GPU's name with the form that stands beside it, where that tells two cards apart: an H100 on PCIe is slower.
+
+    Only there: lists also write "pcie" beside cards that have no other form, and "sxm" beside cards that never had it.
+    """
+    if form is None or not FORM.match(form) or FORM.search(gpu) or not SOLD_IN_TWO_FORMS.search(gpu):
+        return gpu
+    return f"{gpu} {form}"
+
+
+def link(gpu_count: int, form: str | None, nvlink: bool | None = None) -> str | None:
+    """What links a machine's GPUs, by the form of the cards and whether NVLink is said. None: nothing, or not said."""
+    if gpu_count < 2:
+        return None
+    words = (form or "").casefold()
+    if nvlink or words.startswith(("sxm", "nvlink")):
+        return "nvlink"
+    return "pcie" if words.startswith("pci") else None
+
+
+def country_in(place: str | None) -> str | None:
+    """The country that a place names: US of "newyork-usa-1", GB of "UK South 1", KR of "Seoul, South Korea"."""
+    words = re.sub(r"[\W\d_]+", " ", place or "").casefold().split()
+    for length in (4, 3, 2, 1):
+        for start in range(len(words) - length, -1, -1):  # the country comes last where there is more than one name
+            if code := countries().get(" ".join(words[start : start + length])):
+                return code
+    return None
+
+
+@cache
+def countries() -> dict[str, str]:
+    return {
+        name.casefold(): row["code"]
+        for row in read_table(__file__, "countries.csv")
+        for name in (row["name"], *row["others"].split("|"))
+        if name
+    }
