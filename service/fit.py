@@ -24,12 +24,13 @@ from scipy.optimize import least_squares, minimize
 
 from service.estimation.answer import Infeasible
 from service.estimation.chips import chip_table, chips_of, software_of
+from service.estimation.choices import Choice, layout_of
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.estimate import Estimator
 from service.estimation.evidence import TEN_PERCENT, Evidences
 from service.estimation.flops import Floats, work_of
 from service.estimation.memory import Layout
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES, Choice, layout_of
+from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import links_of
 from service.estimation.step import Situation, step, working_replicas

@@ -184,6 +184,29 @@ def test_host_memory_that_is_too_small_is_not_used() -> None:
     assert rich.plan.memory_gb.host_needed < 64
 
 
+def test_a_host_that_is_too_small_says_so() -> None:
+    answer = refused(uncalibrated(), machine("RTX 4070", host_memory_gb=8))
+
+    assert "host RAM" in answer.detail or "most frugal" in answer.detail
+
+
+def test_only_software_pinned_and_no_plan_fits_is_not_the_plans_fault() -> None:
+    asked = replace(uncalibrated("llama-2-7b"), plan=PinnedPlan(compiled=True))
+
+    assert refused(asked, machine("RTX 2060", host_memory_gb=8)).reason == "out_of_memory"
+
+
+def test_a_pinned_micro_batch_computes_its_loss_at_once_if_that_fits() -> None:
+    asked = replace(uncalibrated(), plan=PinnedPlan(micro_batch=8))
+
+    large, small = estimate(asked, machine("H100 SXM", 8)).plan, estimate(asked, machine("RTX 4070")).plan
+
+    assert large is not None
+    assert small is not None
+    assert large.loss_chunk_tokens is None
+    assert small.loss_chunk_tokens == 1024
+
+
 def test_a_card_that_no_plan_fits_says_how_much_it_lacks() -> None:
     answer = refused(uncalibrated("llama-2-7b"), machine("RTX 2060", host_memory_gb=16))
 
@@ -358,6 +381,14 @@ def test_the_owners_own_measurement_overrides_the_model() -> None:
     assert answer.hours.p50 == pytest.approx(37580963840 / 5000 / 3600)
     assert answer.evidence.tier == "measured"
     assert answer.hours.p90 / answer.hours.p10 < 1.1
+
+
+def test_a_measured_machine_runs_whatever_the_memory_formula_says() -> None:
+    answer = estimate(uncalibrated("llama-2-7b"), machine("RTX 2060", host_memory_gb=8, measured_tokens_per_s=100.0))
+
+    assert answer.fits
+    assert answer.plan is None
+    assert any("no plan was found" in note for note in answer.notes)
 
 
 def test_the_ratio_method_is_the_seeds_arithmetic() -> None:

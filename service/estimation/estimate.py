@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,11 +11,11 @@ from service.estimation.efficiencies import Efficiencies
 from service.estimation.evidence import Certainty, Evidences, interval
 from service.estimation.flops import work_of
 from service.estimation.hardware import Gpu, Machine
-from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
 from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found, search
 from service.estimation.ratio import by_ratio
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import gpus_in_node
+from service.estimation.telling import MEASURED, hours_of, told
 from service.estimation.workload import Model, PinnedPlan, Reference, Workload
 
 __all__ = [
@@ -84,7 +83,9 @@ class Estimator:
             kind = (machines[row].gpu, machines[row].gpu_count > gpus_in_node(machines[row]))
             if kind not in sure:
                 sure[kind] = self._evidences.certainty(workload, machines[row])
-            answers[row] = _answer(workload, model, machines[row], found, scale, sure[kind], flops)
+            factor, certain = _calibrated(workload, machines[row], scale, sure[kind])
+            hours = hours_of(workload, found) * factor
+            answers[row] = told(workload, model, machines[row], found, hours, certain, flops)
         return [answer for answer in answers if answer is not None]
 
     def _search(self, workload: Workload, machines: Sequence[Machine]) -> list[Found]:
@@ -97,7 +98,7 @@ class Estimator:
             return None
         machine = Machine(gpu=reference.gpu, gpu_count=reference.gpu_count)
         found = search(replace(workload, plan=PinnedPlan()), [machine], self.efficiencies)[0]
-        return reference.hours / _hours(workload, found)
+        return reference.hours / hours_of(workload, found)
 
     def _by_reference(self, workload: Workload, machines: Sequence[Machine]) -> list[Estimate | Infeasible]:
         reference = workload.reference
@@ -145,7 +146,7 @@ def explain_difference(model: Estimate, ratio: Estimate) -> str:
     )
 
 
-# One answer ---------------------------------------------------------------------------------------------------------
+# The parts -----------------------------------------------------------------------------------------------------------
 
 
 def _why_not(workload: Workload, model: Model, machine: Machine) -> Infeasible | None:
@@ -161,36 +162,6 @@ def _why_not(workload: Workload, model: Model, machine: Machine) -> Infeasible |
     return None
 
 
-def _hours(workload: Workload, found: Found) -> float:
-    return (workload.tokens or 0.0) / (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) * found.step_s / 3600
-
-
-def _answer(
-    workload: Workload, model: Model, machine: Machine, found: Found, scale: float | None, sure: Certainty, flops: float
-) -> Estimate | Infeasible:
-    pinned = workload.plan != PinnedPlan()
-    if not found.fits and not pinned:
-        return Infeasible(reason="out_of_memory", detail=_lacks(machine, found), lacks_gb=found.lacks_gb)
-    factor, sure = _calibrated(workload, machine, scale, sure)
-    sure = _measured(workload, machine, sure)
-    hours = _hours(workload, found) * factor
-    if machine.measured_tokens_per_s:
-        hours = (workload.tokens or 0.0) / machine.measured_tokens_per_s / 3600
-    estimate = _estimate(workload, model, machine, found, hours, sure, flops)
-    if found.fits:
-        return estimate
-    return Infeasible(
-        reason="plan_out_of_memory", detail=_lacks(machine, found), lacks_gb=found.lacks_gb, estimate=estimate
-    )
-
-
-def _lacks(machine: Machine, found: Found) -> str:
-    return (
-        f"lacks {found.lacks_gb:.1f} GB: the most frugal plan needs {found.needed_gb:.1f} GB "
-        f"of the {found.available_gb:.1f} GB that {machine.gpu.name} offers"
-    )
-
-
 def _calibrated(workload: Workload, machine: Machine, scale: float | None, sure: Certainty) -> tuple[float, Certainty]:
     reference = workload.reference
     if scale is None or reference is None:
@@ -199,86 +170,6 @@ def _calibrated(workload: Workload, machine: Machine, scale: float | None, sure:
         same = machine.gpu_count == reference.gpu_count
         return scale, Certainty("reference", sure.runs, 0.02 if same else 0.05, 0.02 if same else 0.05)
     return scale**CARRIED_TO_OTHER_GPU, replace(sure, shared=sure.shared * 0.8)
-
-
-def _measured(workload: Workload, machine: Machine, sure: Certainty) -> Certainty:
-    return Certainty("measured", (), 0.0, 0.03) if machine.measured_tokens_per_s else sure
-
-
-def _estimate(
-    workload: Workload, model: Model, machine: Machine, found: Found, hours: float, sure: Certainty, flops: float
-) -> Estimate:
-    steps = (workload.tokens or 0.0) / (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP)
-    stretch = hours * 3600 / (steps * found.step_s) if steps else 1.0
-    spread = interval(1.0, sure)
-    rate = (workload.tokens or 0.0) / (hours * 3600) / machine.gpu_count
-    peak = peak_tflops(machine.gpu, workload.precision) or 1.0
-    return Estimate(
-        hours=spread * hours,
-        evidence=Evidence(sure.tier, sure.runs),
-        plan=_plan(workload, model, machine, found),
-        fits=found.fits,
-        lacks_gb=found.lacks_gb,
-        tokens_per_s_per_gpu=Interval(rate / spread.p90, rate, rate / spread.p10),
-        mfu=rate * flops / (peak * 1e12),
-        sigma_shared=sure.shared,
-        sigma_own=sure.own,
-        step_parts_s={name: seconds * stretch for name, seconds in found.parts_s.items()},
-        memory_parts_gb=found.memory_gb,
-        notes=tuple(_notes(workload, machine, found)),
-    )
-
-
-def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> Plan:
-    pinned, choice = workload.plan, found.choice
-    tokens = found.micro_batch * model.seq_len
-    chunked = model.vocabulary >= CHUNKED_FROM_VOCABULARY and tokens > LOSS_CHUNK_TOKENS
-    in_node = min(machine.gpu_count, machine.gpus_per_node)
-    return Plan(
-        micro_batch=max(1, math.floor(found.micro_batch)),
-        activation_checkpointing=choice.checkpointing,
-        optimizer=choice.optimizer,
-        offload=choice.offload,
-        sharding=choice.sharding,
-        compiled=pinned.compiled is not False,
-        flash_attention=pinned.flash_attention is not False,
-        memory_gb=PlanMemory(found.needed_gb, found.available_gb, found.host_gb * in_node),
-        recompute_factor=found.recompute_factor,
-        loss_chunk_tokens=LOSS_CHUNK_TOKENS if chunked else None,
-        tensor_parallel=choice.tensor,
-        pipeline_parallel=choice.pipeline,
-    )
-
-
-def _notes(workload: Workload, machine: Machine, found: Found) -> list[str]:
-    notes, gpu = [], machine.gpu
-    if workload.precision == "bf16" and gpu.bf16_tflops is None:
-        notes.append(f"{gpu.name} has no BF16: taken as {'FP16' if gpu.fp16_tflops else 'FP32'}")
-    if workload.precision == "tf32" and gpu.tf32_tflops is None:
-        notes.append(f"{gpu.name} has no TF32: taken as FP32")
-    if workload.plan.sharding not in (None, "none") and machine.gpu_count == 1:
-        notes.append(f"one GPU shards nothing: {workload.plan.sharding} taken as none")
-    if found.choice.optimizer != (workload.plan.optimizer or workload.optimizer):
-        notes.append(
-            f"{workload.optimizer} states held in 8 bits to fit"
-            + (": that Muon then learns as well is unproven" if workload.optimizer == "muon" else "")
-        )
-    if found.choice.offload and machine.host_memory_gb is None:
-        notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; the machine's is not known")
-    if found.working_gpus < machine.gpu_count:
-        notes.append(f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help")
-    if found.choice.tensor * found.choice.pipeline > 1:
-        notes.append(
-            f"matrices cut over {found.choice.tensor} GPUs and layers over {found.choice.pipeline} groups (Megatron-LM)"
-        )
-    if workload.tokens_per_step is None:
-        notes.append(f"tokens per step not given: {DEFAULT_TOKENS_PER_STEP:,} assumed")
-    if machine.measured_tokens_per_s:
-        notes.append("hours from the measured tokens per second; the plan is the model's")
-    return notes
-
-
-# Without a model ------------------------------------------------------------------------------------------------------
 
 
 def _no_reference() -> Infeasible:
@@ -291,6 +182,8 @@ def _scaled_reference(
     same = machine.gpu == reference.gpu
     certain = Certainty("reference", (), 0.02 if same else 0.12, 0.03 if same else max(0.15, sure.own))
     hours = reference.hours * ratio
+    if machine.measured_tokens_per_s and workload.tokens is not None:
+        hours, certain = workload.tokens / machine.measured_tokens_per_s / 3600, MEASURED
     rate = None
     if workload.tokens is not None:
         per_gpu = workload.tokens / (hours * 3600) / machine.gpu_count
@@ -298,7 +191,7 @@ def _scaled_reference(
         rate = Interval(per_gpu / spread.p90, per_gpu, per_gpu / spread.p10)
     return Estimate(
         hours=interval(hours, certain),
-        evidence=Evidence("reference"),
+        evidence=Evidence(certain.tier),
         tokens_per_s_per_gpu=rate,
         sigma_shared=certain.shared,
         sigma_own=certain.own,

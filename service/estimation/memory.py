@@ -21,10 +21,12 @@ WORKSPACE_GB = 0.15  # matrix library workspaces
 COLLECTIVES_GB = 0.6  # buffers of the communication library, with more than one GPU
 LOSS_CHUNK_TOKENS = 1024  # of a loss that is computed in chunks
 CHUNKED_FROM_VOCABULARY = 30_000  # smaller vocabularies are not worth chunking, and frameworks do not
-LOGIT_BYTES = 12.0  # logits and their gradient, 16-bit and FP32 copies
+CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32 copies all alive
+LOGIT_BYTES = 8.0  # per logit when the loss is computed at once: a compiler or the allocator reuses some of them
 TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
-EAGER_ACTIVATIONS = 1.25  # op-by-op frameworks also keep casts and FP32 norms: 28 hidden states for Llama 3.1 8B
+EAGER_ACTIVATIONS = 1.12  # op-by-op frameworks also keep casts: 5 of 47 GB for Llama 3.1 8B in torchtitan, 2024-12
 
+WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
 # Bytes a parameter: states of the update rule, without the master copy. Hidden matrices, and embeddings where other.
 STATE_BYTES: dict[Optimizer, float] = {
     "adamw": 8.0,
@@ -44,6 +46,7 @@ class Layout:
     micro_batch: Floats
     full: Floats  # activation checkpointing of whole layers
     selective: Floats
+    master: Floats  # whether an FP32 copy of the weights is kept beside 16-bit ones
     state_bytes: Floats  # per hidden parameter
     state_bytes_embedding: Floats
     states_on_host: Floats
@@ -55,6 +58,7 @@ class Layout:
     shard_parameters: Floats
     tensor: Floats  # GPUs that cut each matrix between them
     pipeline: Floats  # groups of GPUs that hold some of the layers each
+    whole_loss: Floats  # the loss is computed at once, not in chunks
     fused_attention: Floats
     eager: Floats
 
@@ -93,9 +97,13 @@ def value_bytes(precision: Precision) -> float:
     return 4.0 if precision in ("tf32", "fp32") else 2.0
 
 
-def master_bytes(precision: Precision) -> float:
-    """Bytes of the FP32 copy that 16-bit weights need beside them."""
-    return 0.0 if precision in ("tf32", "fp32") else 4.0
+def update_bytes(work: Work, plan: Layout, precision: Precision) -> Floats:
+    """Bytes of all that only the update rule reads: its states, and the FP32 copy of 16-bit weights."""
+    hidden = work.parameters - work.embedding_parameters
+    states = hidden * plan.state_bytes + work.embedding_parameters * plan.state_bytes_embedding
+    copy = 0.0 if precision in ("tf32", "fp32") else 4.0
+    total: Floats = states + copy * plan.master * work.parameters
+    return total
 
 
 def state_bytes(optimizer: Optimizer) -> tuple[float, float]:
@@ -111,13 +119,11 @@ def available_gb(memory_gb: Floats) -> Floats:
 
 def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -> MemoryParts:
     """GB that plans need on each of `gpus` GPUs."""
-    value, master = value_bytes(precision), master_bytes(precision)
+    value = value_bytes(precision)
     many = gpus > 1
     gpus = gpus / (plan.tensor * plan.pipeline)
     work = spread_experts(split(work, plan.tensor, plan.pipeline), gpus)
-    hidden = work.parameters - work.embedding_parameters
-    states = hidden * (master + plan.state_bytes) + work.embedding_parameters * (master + plan.state_bytes_embedding)
-    states = states / np.where(plan.shard_states > 0, gpus, 1)
+    states = update_bytes(work, plan, precision) / np.where(plan.shard_states > 0, gpus, 1)
     resident = _resident(work, plan, gpus)
     gradients = work.parameters / np.where(plan.shard_gradients > 0, gpus, 1) * value
     layer_gradients = 2 * _layer_parameters(work) * value
@@ -179,5 +185,6 @@ def residual_bytes(work: Work, plan: Layout, value: float) -> Floats:
 
 def _logits(work: Work, plan: Layout) -> Floats:
     tokens = plan.micro_batch * work.seq_len
-    chunk = np.where(work.vocabulary >= CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS, tokens)
-    return np.minimum(tokens, chunk) * work.vocabulary * LOGIT_BYTES
+    chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * CHUNK_LOGIT_BYTES
+    whole = (plan.whole_loss > 0) | (work.vocabulary * plan.tensor * plan.pipeline < CHUNKED_FROM_VOCABULARY)
+    return np.where(whole, tokens * LOGIT_BYTES, chunk) * work.vocabulary

@@ -6,6 +6,7 @@ what fits is timed. More memory never removes a plan, so it never costs time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -14,14 +15,21 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.estimation.chips import Chips, Framework, Kernel, chip_table, chips_of, software_of
+from service.estimation.chips import Chips, chip_table, chips_of, software_of
+from service.estimation.choices import Choice, choices_for, framework_of, layout_of
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, work_of
 from service.estimation.hardware import Machine
-from service.estimation.memory import ON_GPU, Layout, MemoryParts, available_gb, memory_parts, state_bytes
+from service.estimation.memory import (
+    ON_GPU,
+    Layout,
+    MemoryParts,
+    available_gb,
+    memory_parts,
+)
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
-from service.estimation.workload import Checkpointing, Model, Offload, Optimizer, PinnedPlan, Sharding, Workload
+from service.estimation.workload import Model, PinnedPlan, Workload
 
 DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
 # Host RAM per GPU when a machine does not say: twice the card's memory, and what a desktop has at least.
@@ -31,19 +39,6 @@ INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
 CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
 Columns = TypeVar("Columns", Chips, Links, MemoryParts, Layout, Work)
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A plan without its micro-batch."""
-
-    checkpointing: Checkpointing
-    optimizer: Optimizer
-    offload: tuple[Offload, ...]
-    sharding: Sharding
-    tensor: int = 1
-    pipeline: int = 1
-    micro_batch: int | None = None  # None: the largest that fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +56,7 @@ class Found:
     needed_gb: float
     available_gb: float
     host_gb: float  # per GPU
+    host_lacks: bool  # what is missing is RAM of the host
     recompute_factor: float
 
 
@@ -77,102 +73,6 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
             table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
             found.update(zip(rows, table.best(), strict=True))
     return [found[row] for row in range(len(machines))]
-
-
-# What is tried --------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=256)
-def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool) -> tuple[Choice, ...]:
-    """All that is not pinned, plainest first."""
-    checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
-    if pinned.activation_checkpointing is not None:
-        checkpointings = (pinned.activation_checkpointing,)
-    choices = [
-        Choice(checkpointing, rule, offload, sharding)
-        for sharding in _shardings(pinned, many)
-        for rule, offload in _states(pinned, optimizer)
-        for checkpointing in checkpointings
-        if sharding != "ddp" or not offload or pinned.sharding is not None
-    ]
-    if cut and pinned.sharding is None and not pinned.offload:
-        choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
-    return tuple(choices)
-
-
-def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:
-    """Megatron's ways: matrices cut inside a node, layers over groups; stages wait less for small micro-batches."""
-    cut = [Choice(checkpointing, rule, (), "zero1", tensor) for tensor in (2, 4, 8) for checkpointing in checkpointings]
-    staged = [
-        Choice(checkpointing, rule, (), "zero1", tensor, pipeline, micro_batch)
-        for tensor in (1, 2, 4, 8)
-        for pipeline in (2, 4, 8, 16)
-        for checkpointing in checkpointings
-        for micro_batch in (1, 2)
-        if checkpointing != "selective" or len(checkpointings) == 1
-    ]
-    return cut + staged
-
-
-def _shardings(pinned: PinnedPlan, many: bool) -> tuple[Sharding, ...]:
-    if not many:
-        return ("none",)
-    if pinned.sharding is None:
-        return ("ddp", "zero1", "zero2", "fsdp")
-    return ("ddp",) if pinned.sharding == "none" else (pinned.sharding,)
-
-
-def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, tuple[Offload, ...]]]:
-    rule = pinned.optimizer or optimizer
-    if pinned.offload is not None:
-        kinds: list[tuple[Optimizer, tuple[Offload, ...]]] = [(rule, pinned.offload)]
-    else:
-        kinds = [
-            (rule, ()),
-            (rule, ("optimizer",)),
-            (rule, ("optimizer", "gradients")),
-            (rule, ("optimizer", "gradients", "activations")),
-            (rule, ("optimizer", "gradients", "activations", "parameters")),
-        ]
-    if pinned.optimizer is None and rule not in ("adamw_8bit", "adafactor"):
-        kinds.append(("adamw_8bit", pinned.offload or ()))
-    return kinds
-
-
-def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
-    """The software that a plan implies: a compiler and today's attention unless it says otherwise."""
-    if pinned.flash_attention is False:
-        return "legacy", "plain"  # who names its absence measured before it was common
-    if pinned.compiled is False:
-        return "eager", "fused_2023"
-    return "compiled", "newest"
-
-
-def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
-    """Plans as columns; the micro-batch is one sequence until it is chosen."""
-    bytes_of = [state_bytes(choice.optimizer) for choice in choices]
-
-    def column(values: Sequence[float]) -> Floats:
-        return np.array(values, dtype=float)
-
-    return Layout(
-        micro_batch=np.ones(len(choices)),
-        full=column([choice.checkpointing == "full" for choice in choices]),
-        selective=column([choice.checkpointing == "selective" for choice in choices]),
-        state_bytes=column([hidden for hidden, _ in bytes_of]),
-        state_bytes_embedding=column([embedding for _, embedding in bytes_of]),
-        states_on_host=column(["optimizer" in choice.offload for choice in choices]),
-        gradients_on_host=column(["gradients" in choice.offload for choice in choices]),
-        activations_on_host=column(["activations" in choice.offload for choice in choices]),
-        parameters_on_host=column(["parameters" in choice.offload for choice in choices]),
-        shard_states=column([choice.sharding in ("zero1", "zero2", "fsdp") for choice in choices]),
-        shard_gradients=column([choice.sharding in ("zero2", "fsdp") for choice in choices]),
-        shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
-        tensor=column([choice.tensor for choice in choices]),
-        pipeline=column([choice.pipeline for choice in choices]),
-        fused_attention=column(fused_attention),
-        eager=column(eager),
-    )
 
 
 def gathered(columns: Columns, rows: Rows) -> Columns:
@@ -206,7 +106,7 @@ class _Search:
         self.layout = layout_of(choices, [framework == "eager"] * len(choices), [kernel != "plain"] * len(choices))
         self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
         self.offered = available_gb(np.array([one.gpu.memory_gb for one in machines]))
-        self.host = np.array([_host_gb(one) for one in machines])
+        self.host = np.array([_host_gb(one, pinned) for one in machines])
 
     def best(self) -> list[Found]:
         shape = (len(self.machines), len(self.choices))
@@ -298,14 +198,17 @@ class _Search:
                 needed_gb=needed[row],
                 available_gb=offered[row],
                 host_gb=hosts[row],
+                host_lacks=needed[row] <= offered[row],
                 recompute_factor=factors[row],
             )
             for row in everyone
         ]
 
 
-def _host_gb(machine: Machine) -> float:
-    """GB of host RAM that one GPU may use."""
+def _host_gb(machine: Machine, pinned: PinnedPlan) -> float:
+    """GB of host RAM that one GPU may use; who pins an offload without saying has enough."""
+    if machine.host_memory_gb is None and pinned.offload:
+        return math.inf
     if machine.host_memory_gb is None:
         return HOST_USABLE * max(DEFAULT_HOST_GB, DEFAULT_HOST_SHARE * machine.gpu.memory_gb)
     return HOST_USABLE * machine.host_memory_gb / min(machine.gpu_count, machine.gpus_per_node)

@@ -9,7 +9,7 @@ import numpy as np
 from service.estimation.chips import Chips, Software
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, split, spread_experts
-from service.estimation.memory import Layout, master_bytes, residual_bytes, value_bytes
+from service.estimation.memory import Layout, residual_bytes, update_bytes, value_bytes
 from service.estimation.scaling import Links, all_reduce, exposed, replicas
 from service.estimation.throughput import micro_step
 from service.estimation.workload import Precision
@@ -108,9 +108,8 @@ def _cut_model(
 def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
     work, layout = rows.work, rows.layout
     owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
-    states = layout.state_bytes * (work.parameters - work.embedding_parameters)
-    states = states + layout.state_bytes_embedding * work.embedding_parameters
-    moved = (2 * (states + master_bytes(rows.precision) * work.parameters) + GRADIENT_PASSES * work.parameters) / owners
+    states = update_bytes(work, layout, rows.precision)
+    moved = (2 * states + GRADIENT_PASSES * work.parameters) / owners
     accumulated = 3 * value * work.parameters * np.maximum(0.0, micro_steps - 1)
     square = 2 * work.width**3 * (work.ffn_matrices + 4)
     flops = ORTHOGONALISE_STEPS * work.layers * (4 * work.width * work.layer_matmul_parameters + square)
@@ -145,8 +144,7 @@ def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: f
     """States stream through the card once a step; the rest once or twice a micro-step."""
     work, layout = rows.work, rows.layout
     owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
-    states = work.parameters * master_bytes(rows.precision) + layout.state_bytes_embedding * work.embedding_parameters
-    states = (states + layout.state_bytes * (work.parameters - work.embedding_parameters)) / owners
+    states = update_bytes(work, layout, rows.precision) / owners
     gradients = work.parameters * value / np.where(layout.shard_gradients > 0, rows.links.gpus, 1.0)
     weights = work.parameters * value / np.where(layout.shard_parameters > 0, rows.links.gpus, 1.0)
     saved = work.layers * residual_bytes(work, layout, value)

@@ -1,0 +1,125 @@
+"""Which ways to lay a model out are worth trying: all that is not pinned, plainest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from service.estimation.chips import Framework, Kernel
+from service.estimation.flops import Floats
+from service.estimation.memory import WITHOUT_MASTER, Layout, state_bytes
+from service.estimation.workload import Checkpointing, Offload, Optimizer, PinnedPlan, Sharding
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plan without its micro-batch."""
+
+    checkpointing: Checkpointing
+    optimizer: Optimizer
+    offload: tuple[Offload, ...]
+    sharding: Sharding
+    tensor: int = 1
+    pipeline: int = 1
+    micro_batch: int | None = None  # None: the largest that fits
+    whole_loss: bool = False
+
+
+@lru_cache(maxsize=256)
+def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool) -> tuple[Choice, ...]:
+    """All that is not pinned, plainest first."""
+    checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
+    if pinned.activation_checkpointing is not None:
+        checkpointings = (pinned.activation_checkpointing,)
+    choices = [
+        Choice(checkpointing, rule, offload, sharding)
+        for sharding in _shardings(pinned, many)
+        for rule, offload in _states(pinned, optimizer)
+        for checkpointing in checkpointings
+        if sharding != "ddp" or not offload or pinned.sharding is not None
+    ]
+    if cut and pinned.sharding is None and not pinned.offload:
+        choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
+    if pinned.micro_batch is not None:  # who has one mostly computes the loss at once; in chunks if only that fits
+        choices = [*(replace(choice, whole_loss=True) for choice in choices), *choices]
+    return tuple(choices)
+
+
+def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:
+    """Megatron's ways: matrices cut inside a node, layers over groups; stages wait less for small micro-batches."""
+    cut = [Choice(checkpointing, rule, (), "zero1", tensor) for tensor in (2, 4, 8) for checkpointing in checkpointings]
+    staged = [
+        Choice(checkpointing, rule, (), "zero1", tensor, pipeline, micro_batch)
+        for tensor in (1, 2, 4, 8)
+        for pipeline in (2, 4, 8, 16)
+        for checkpointing in checkpointings
+        for micro_batch in (1, 2)
+        if checkpointing != "selective" or len(checkpointings) == 1
+    ]
+    return cut + staged
+
+
+def _shardings(pinned: PinnedPlan, many: bool) -> tuple[Sharding, ...]:
+    if not many:
+        return ("none",)
+    if pinned.sharding is None:
+        return ("ddp", "zero1", "zero2", "fsdp")
+    return ("ddp",) if pinned.sharding == "none" else (pinned.sharding,)
+
+
+def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, tuple[Offload, ...]]]:
+    rule = pinned.optimizer or optimizer
+    if pinned.offload is not None:
+        kinds: list[tuple[Optimizer, tuple[Offload, ...]]] = [(rule, pinned.offload)]
+    else:
+        kinds = [
+            (rule, ()),
+            (rule, ("optimizer",)),
+            (rule, ("optimizer", "gradients")),
+            (rule, ("optimizer", "gradients", "activations")),
+            (rule, ("optimizer", "gradients", "activations", "parameters")),
+        ]
+    if pinned.optimizer is None and rule not in ("adamw_8bit", "adafactor"):
+        kinds.append(("adamw_8bit", pinned.offload or ()))
+    return kinds
+
+
+def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
+    """The software that a plan implies: a compiler and today's attention unless it says otherwise."""
+    if pinned.flash_attention is False:
+        return "legacy", "plain"  # who names its absence measured before it was common
+    if pinned.compiled is False:
+        return "eager", "fused_2023"
+    return "compiled", "newest"
+
+
+def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
+    """Plans as columns; the micro-batch is one sequence until it is chosen."""
+    bytes_of = [state_bytes(choice.optimizer) for choice in choices]
+
+    def column(values: Sequence[float]) -> Floats:
+        return np.array(values, dtype=float)
+
+    return Layout(
+        micro_batch=np.ones(len(choices)),
+        full=column([choice.checkpointing == "full" for choice in choices]),
+        selective=column([choice.checkpointing == "selective" for choice in choices]),
+        master=column([choice.optimizer not in WITHOUT_MASTER for choice in choices]),
+        state_bytes=column([hidden for hidden, _ in bytes_of]),
+        state_bytes_embedding=column([embedding for _, embedding in bytes_of]),
+        states_on_host=column(["optimizer" in choice.offload for choice in choices]),
+        gradients_on_host=column(["gradients" in choice.offload for choice in choices]),
+        activations_on_host=column(["activations" in choice.offload for choice in choices]),
+        parameters_on_host=column(["parameters" in choice.offload for choice in choices]),
+        shard_states=column([choice.sharding in ("zero1", "zero2", "fsdp") for choice in choices]),
+        shard_gradients=column([choice.sharding in ("zero2", "fsdp") for choice in choices]),
+        shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
+        tensor=column([choice.tensor for choice in choices]),
+        pipeline=column([choice.pipeline for choice in choices]),
+        whole_loss=column([choice.whole_loss for choice in choices]),
+        fused_attention=column(fused_attention),
+        eager=column(eager),
+    )

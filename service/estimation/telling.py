@@ -1,0 +1,166 @@
+"""How a plan that was found, with its seconds, is told: hours, settings, evidence and what to know about them."""
+
+from __future__ import annotations
+
+import math
+
+from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan, PlanMemory
+from service.estimation.chips import peak_tflops
+from service.estimation.evidence import Certainty, interval
+from service.estimation.hardware import Machine
+from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
+from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found
+from service.estimation.workload import Model, Workload
+
+MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
+
+
+def hours_of(workload: Workload, found: Found) -> float:
+    """Hours of all the steps that a workload's tokens take."""
+    return _steps(workload) * found.step_s / 3600
+
+
+def _steps(workload: Workload) -> float:
+    return (workload.tokens or 0.0) / (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP)
+
+
+def told(
+    workload: Workload, model: Model, machine: Machine, found: Found, hours: float, sure: Certainty, flops: float
+) -> Estimate | Infeasible:
+    """The answer for one machine: an estimate, or why there is none."""
+    if machine.measured_tokens_per_s:
+        hours = (workload.tokens or 0.0) / machine.measured_tokens_per_s / 3600
+        return _estimate(workload, model, machine, found, hours, MEASURED, flops)
+    if found.fits:
+        return _estimate(workload, model, machine, found, hours, sure, flops)
+    if not _memory_is_pinned(workload):
+        return Infeasible(reason="out_of_memory", detail=_lacks(machine, found), lacks_gb=found.lacks_gb)
+    return Infeasible(
+        reason="plan_out_of_memory",
+        detail=_lacks(machine, found),
+        lacks_gb=found.lacks_gb,
+        estimate=_estimate(workload, model, machine, found, hours, sure, flops),
+    )
+
+
+def _memory_is_pinned(workload: Workload) -> bool:
+    plan = workload.plan
+    return any(
+        pinned is not None
+        for pinned in (
+            plan.micro_batch,
+            plan.activation_checkpointing,
+            plan.optimizer,
+            plan.offload,
+            plan.sharding,
+            plan.flash_attention,
+        )
+    )
+
+
+def _lacks(machine: Machine, found: Found) -> str:
+    if found.host_lacks:
+        needed = found.host_gb * min(machine.gpu_count, machine.gpus_per_node)
+        return f"lacks {found.lacks_gb:.1f} GB of host RAM per GPU: the most frugal plan needs {needed:.1f} GB of it"
+    return (
+        f"lacks {found.lacks_gb:.1f} GB: the most frugal plan needs {found.needed_gb:.1f} GB "
+        f"of the {found.available_gb:.1f} GB that {machine.gpu.name} offers"
+    )
+
+
+def _estimate(
+    workload: Workload, model: Model, machine: Machine, found: Found, hours: float, sure: Certainty, flops: float
+) -> Estimate:
+    steps = _steps(workload)
+    stretch = hours * 3600 / (steps * found.step_s) if steps else 1.0
+    spread = interval(1.0, sure)
+    rate = (workload.tokens or 0.0) / (hours * 3600) / machine.gpu_count
+    peak = peak_tflops(machine.gpu, workload.precision) or 1.0
+    known_to_run = bool(machine.measured_tokens_per_s)
+    plan = _plan(workload, model, machine, found) if found.fits or not known_to_run else None
+    return Estimate(
+        hours=spread * hours,
+        evidence=Evidence(sure.tier, sure.runs),
+        plan=plan,
+        fits=found.fits or known_to_run,
+        lacks_gb=0.0 if known_to_run else found.lacks_gb,
+        tokens_per_s_per_gpu=Interval(rate / spread.p90, rate, rate / spread.p10),
+        mfu=rate * flops / (peak * 1e12),
+        sigma_shared=sure.shared,
+        sigma_own=sure.own,
+        step_parts_s={name: seconds * stretch for name, seconds in found.parts_s.items()},
+        memory_parts_gb=found.memory_gb if plan else {},
+        notes=tuple(_notes(workload, machine, found, plan)),
+    )
+
+
+def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> Plan:
+    pinned, choice = workload.plan, found.choice
+    tokens = found.micro_batch * model.seq_len
+    chunked = not choice.whole_loss and model.vocabulary >= CHUNKED_FROM_VOCABULARY and tokens > LOSS_CHUNK_TOKENS
+    in_node = min(machine.gpu_count, machine.gpus_per_node)
+    return Plan(
+        micro_batch=max(1, math.floor(found.micro_batch)),
+        activation_checkpointing=choice.checkpointing,
+        optimizer=choice.optimizer,
+        offload=choice.offload,
+        sharding=choice.sharding,
+        compiled=pinned.compiled is not False,
+        flash_attention=pinned.flash_attention is not False,
+        memory_gb=PlanMemory(found.needed_gb, found.available_gb, found.host_gb * in_node),
+        recompute_factor=found.recompute_factor,
+        loss_chunk_tokens=LOSS_CHUNK_TOKENS if chunked else None,
+        tensor_parallel=choice.tensor,
+        pipeline_parallel=choice.pipeline,
+    )
+
+
+# What to know about it ------------------------------------------------------------------------------------------------
+
+
+def _notes(workload: Workload, machine: Machine, found: Found, plan: Plan | None) -> list[str]:
+    notes = [*_about_the_card(workload, machine), *_about_the_count(machine, found)]
+    if workload.tokens_per_step is None:
+        notes.append(f"tokens per step not given: {DEFAULT_TOKENS_PER_STEP:,} assumed")
+    if plan is None:
+        notes.append("no plan was found that fits, yet the machine was measured: its own settings are not known")
+        return notes
+    if machine.measured_tokens_per_s:
+        notes.append("hours from the measured tokens per second; the plan is the model's")
+    return notes + _about_the_plan(workload, machine, found, plan)
+
+
+def _about_the_card(workload: Workload, machine: Machine) -> list[str]:
+    gpu = machine.gpu
+    if workload.precision == "bf16" and gpu.bf16_tflops is None:
+        return [f"{gpu.name} has no BF16: taken as {'FP16' if gpu.fp16_tflops else 'FP32'}"]
+    if workload.precision == "fp16" and not (gpu.fp16_tflops or gpu.bf16_tflops):
+        return [f"{gpu.name} has no FP16: taken as FP32"]
+    if workload.precision == "tf32" and gpu.tf32_tflops is None:
+        return [f"{gpu.name} has no TF32: taken as FP32"]
+    return []
+
+
+def _about_the_count(machine: Machine, found: Found) -> list[str]:
+    if found.working_gpus < machine.gpu_count:
+        return [f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help"]
+    return []
+
+
+def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Plan) -> list[str]:
+    notes = []
+    if workload.plan.sharding not in (None, "none") and machine.gpu_count == 1:
+        notes.append(f"one GPU shards nothing: {workload.plan.sharding} taken as none")
+    if plan.optimizer != (workload.plan.optimizer or workload.optimizer):
+        unproven = ": that Muon then learns as well is unproven" if workload.optimizer == "muon" else ""
+        notes.append(f"{workload.optimizer} states held in 8 bits to fit{unproven}")
+    if plan.offload and machine.host_memory_gb is None:
+        notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; the machine's is not known")
+    if plan.loss_chunk_tokens and workload.plan.micro_batch is not None:
+        notes.append(f"fits with the loss computed in chunks of {LOSS_CHUNK_TOKENS:,} tokens")
+    if plan.tensor_parallel * plan.pipeline_parallel > 1:
+        notes.append(
+            f"matrices cut over {plan.tensor_parallel} GPUs and layers over {plan.pipeline_parallel} groups, "
+            "as Megatron-LM does"
+        )
+    return notes
