@@ -526,6 +526,43 @@ async def test_a_provider_is_collected_by_one_at_a_time(fresh_database: Database
         assert len((await first).observations) == 2
 
 
+async def test_no_transaction_is_open_while_a_provider_takes_its_time(fresh_database: Database) -> None:
+    async with server(prices(after_s=30)) as told:
+        running = asyncio.create_task(fetched(client_of(told), fresh_database.sessions))
+        await until(lambda: bool(told.requests))
+
+        async with fresh_database.engine.connect() as connection:
+            open_transactions = await connection.scalar(text(OPEN_TRANSACTIONS))
+
+        running.cancel()
+        await asyncio.wait([running])
+    assert open_transactions == 0
+
+
+OPEN_TRANSACTIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+"""
+
+
+async def test_a_claim_ends_with_its_connection(fresh_database: Database) -> None:
+    sessions = fresh_database.sessions
+    async with server(prices(after_s=0.5), prices()) as told:
+        lost = asyncio.create_task(fetched(client_of(told), sessions))
+        await until(lambda: bool(told.requests))
+        async with fresh_database.engine.connect() as connection:
+            await connection.execute(text(END_CLAIMS))
+        first, second = await lost, await fetched(client_of(told), sessions, now=NOON + timedelta(hours=1))
+
+    assert len(first.observations) == len(second.observations) == 2
+
+
+END_CLAIMS = """
+SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+ WHERE locktype = 'advisory' AND datname = current_database()
+"""
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():  # noqa: ASYNC110 - the server says it in no other way

@@ -1,11 +1,13 @@
 """One run: fetch, parse, check, store. A job's edge: it commits here, and failures become recorded runs here.
 
-Reading order: run (one provider), first (an empty store), saved (a payload without network or store), client.
+Reading order: run (one provider), claim (one run at a time), first (an empty store), saved (a payload without network
+or store), client.
 """
 
+from service.collect.claim import AlreadyCollecting
 from service.collect.client import make_client
 from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
-from service.collect.run import AlreadyCollecting, collect
+from service.collect.run import collect
 from service.collect.saved import as_json, body_of, check_payload
 
 __all__ = [

@@ -24,8 +24,9 @@ from providers.bundled import Bundled
 from service import store
 from service.catalogue import Catalogue
 from service.checks import CollectedRun
+from service.collect.claim import Sessions
 from service.collect.client import make_client
-from service.collect.run import Sessions, collect, shipped
+from service.collect.run import collect, shipped
 from service.settings import Settings
 from service.store.saving import outcome_of
 
@@ -65,7 +66,7 @@ async def collect_first(
         collect_from = partial(
             collect, client=client, secrets=settings.secrets, sessions=sessions, catalogue=catalogue, now=now
         )
-        bundled = await collect_from(Bundled)
+        bundled = await collect_from(Bundled, waits=True)
         started = time.monotonic()
         if not await network_is_there(wanted, settings):
             return FirstCollection((bundled,), {source.slug: "no network" for source in wanted})
@@ -194,5 +195,5 @@ async def collect_bundled_if_needed(sessions: Sessions, catalogue: Catalogue, no
     if held == {seen.key: seen.last_price for seen in shipped(catalogue, now)}:
         return False
     async with httpx.AsyncClient() as unused:
-        await collect(Bundled, client=unused, secrets={}, sessions=sessions, catalogue=catalogue, now=now)
+        await collect(Bundled, client=unused, secrets={}, sessions=sessions, catalogue=catalogue, now=now, waits=True)
     return True

@@ -13,23 +13,19 @@ from typing import Final
 import httpx
 import msgspec
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged, Provider, ProviderUnavailable
 from providers.bundled import Bundled, published
 from service import store
 from service.catalogue import Catalogue
 from service.checks import CollectedRun, ErrorKind, Observation, Previous, check, medians
+from service.collect.claim import Sessions, claimed
 from service.collect.client import Traffic, traffic
 from service.rates import usd_per_unit
 from service.store.saving import outcome_of
 
-Sessions = async_sessionmaker[AsyncSession]
-
 LONGEST_FETCH_S: Final = 600.0  # many small answers take their time; more than this is a server that drips
 MOST_CHARACTERS_KEPT: Final = 200_000  # of a payload whose shape is not known
-LOCK_CLASS: Final = 0x726F  # "ro": the first half of our advisory locks; the second is the collector
 
 ERROR_KINDS: Final[Mapping[type[Exception], ErrorKind]] = {
     ProviderUnavailable: "provider_unavailable",
@@ -39,10 +35,6 @@ ERROR_KINDS: Final[Mapping[type[Exception], ErrorKind]] = {
 KINDS_OF_FAILURE: Final = tuple(ERROR_KINDS)
 
 log = structlog.get_logger()
-
-
-class AlreadyCollecting(Exception):
-    """Another process or task is collecting from this provider just now."""
 
 
 async def collect(
@@ -55,32 +47,23 @@ async def collect(
     now: datetime,
     payload: object = None,  # a saved answer in place of the network; None: none
     on_start: Callable[[int], object] = lambda run_id: None,  # told the run's id once it is under way
+    waits: bool = False,  # for another run of this provider to end, instead of raising
 ) -> CollectedRun:
     """Collect from one provider and remember what came of it. Raises AlreadyCollecting."""
     provider = provider_class(secrets, now)
     if sessions is None:
         fetched = await _fetch(provider, client, payload)
         return await asyncio.to_thread(judge, provider_class, fetched, Memory(), catalogue, now)
-    async with sessions.begin() as session:
-        await _claim(session, provider_class)
-        run_id = await store.reserve_run(session)
+    async with claimed(sessions, provider_class.slug, waits=waits) as run_id:
         on_start(run_id)
         fetched = await _fetch(provider, client, payload)
-        memory = await _remember(session, provider_class.slug)
+        memory = await _remember(sessions, provider_class.slug)
         run = await asyncio.to_thread(judge, provider_class, fetched, memory, catalogue, now)
-        before = await store.last_outcome(session, provider_class.slug)
-        await store.save_run(session, run, run_id)
+        async with sessions.begin() as session:
+            before = await store.last_outcome(session, provider_class.slug)
+            await store.save_run(session, run, run_id)
     _report(run, run_id, before)
     return run
-
-
-async def _claim(session: AsyncSession, provider_class: type[Provider]) -> None:
-    """Held until the transaction ends, however it ends: a process that is killed leaves no lock and nothing half."""
-    key = {"class": LOCK_CLASS, "collector": provider_class.slug}
-    if provider_class.source == "bundled":  # takes no time, and two processes may start with an empty store at once
-        await session.execute(text("SELECT pg_advisory_xact_lock(:class, hashtext(:collector))"), key)
-    elif not await session.scalar(text("SELECT pg_try_advisory_xact_lock(:class, hashtext(:collector))"), key):
-        raise AlreadyCollecting(f"{provider_class.slug} is being collected just now")
 
 
 # Fetch ---------------------------------------------------------------------------------------------------------------
@@ -142,8 +125,10 @@ class Memory:
     previous: Previous = field(default_factory=Previous)
 
 
-async def _remember(session: AsyncSession, slug: str) -> Memory:
-    return Memory(prices=await store.known_prices(session), previous=await store.previous(session, slug))
+async def _remember(sessions: Sessions, slug: str) -> Memory:
+    """Nobody else changes a collector's prices while it is claimed."""
+    async with sessions() as session:
+        return Memory(prices=await store.known_prices(session), previous=await store.previous(session, slug))
 
 
 def judge(

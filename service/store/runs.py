@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from service.store.tables import Outcome, Price, Run, Sku, StoredRejection
@@ -54,10 +54,14 @@ async def run(session: AsyncSession, run_id: int) -> Run | None:
     return await session.get(Run, run_id)
 
 
-async def reserve_run(session: AsyncSession) -> int:
-    """The id that a run will have, and a sign to other sessions that it is under way: it ends with the transaction."""
-    run_id: int = await session.scalar(text("SELECT nextval(pg_get_serial_sequence('run', 'id'))")) or 0
-    await session.execute(text("SELECT pg_advisory_xact_lock(:class, :run)"), _sign(run_id))
+async def reserve_run(asked: AsyncSession | AsyncConnection, *, outlasts_transaction: bool = False) -> int:
+    """The id that a run will have, and a sign to others that it is under way.
+
+    The sign ends with the transaction, or with the connection that releases its advisory locks.
+    """
+    run_id: int = await asked.scalar(text("SELECT nextval(pg_get_serial_sequence('run', 'id'))")) or 0
+    lock = "pg_advisory_lock" if outlasts_transaction else "pg_advisory_xact_lock"
+    await asked.execute(text(f"SELECT {lock}(:class, :run)"), _sign(run_id))
     return run_id
 
 
