@@ -318,7 +318,7 @@ def price_server() -> Iterator[PriceServer]:
 @pytest.fixture
 async def client(price_server: PriceServer) -> AsyncIterator[httpx.AsyncClient]:
     urls = [each.url for slug in RECORDED for each in recording_of(slug).answers if each.url]
-    origins = {f"{httpx.URL(url).scheme}://{httpx.URL(url).host}": price_server.address for url in urls}
+    origins = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}": price_server.address for url in urls}
     async with make_client(Settings(origin_overrides=origins), patient=False) as client:
         yield client
 
