@@ -105,7 +105,8 @@ def _matrix_tflops(gpu: Gpu, precision: Precision, peak: float) -> float:
         measured = min(measured, by_power)  # measured in bursts: an L40S in training stays a fifth below its own
     if measured is not None and precision == "bf16":
         return measured
-    by_peak = peak * REACHED_OF_PEAK.get((gpu.vendor, gpu.consumer), REACHED_BY_OTHERS)
+    boosts = gpu.consumer and not gpu.name.startswith("Titan")  # a Titan runs at the rate of its workstation sisters
+    by_peak = peak * REACHED_OF_PEAK.get((gpu.vendor, boosts), REACHED_BY_OTHERS)
     return min(by_peak, RATE_OVER_16_BIT[precision] * (by_power if measured is None else measured))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Method, Plan, PlanMemory
 from service.estimation.chips import peak_tflops
@@ -69,14 +70,14 @@ class Estimator:
         """The same for many machines at once, in their order; much faster than one by one."""
         if method == "ratio":
             return [by_ratio(workload, machine) for machine in machines]
-        if workload.model is None:
+        if workload.model is None or workload.tokens is None:
             return self._by_reference(workload, machines)
         return self._by_model(workload, workload.model, machines)
 
     def _by_model(self, workload: Workload, model: Model, machines: Sequence[Machine]) -> list[Estimate | Infeasible]:
         answers: list[Estimate | Infeasible | None] = [_why_not(workload, model, machine) for machine in machines]
         open_rows = [row for row, answer in enumerate(answers) if answer is None]
-        scale = self._scale(workload)
+        scale = _scale(workload, self.efficiencies)
         flops = float(work_of([model]).model_flops[0])
         sure: dict[tuple[Gpu, bool], Certainty] = {}
         for row, found in zip(open_rows, self._search(workload, [machines[row] for row in open_rows]), strict=True):
@@ -90,15 +91,6 @@ class Estimator:
 
     def _search(self, workload: Workload, machines: Sequence[Machine]) -> list[Found]:
         return search(workload, machines, self.efficiencies) if machines else []
-
-    def _scale(self, workload: Workload) -> float | None:
-        """How much longer the reference run took than the model says; None: there is no reference."""
-        reference = workload.reference
-        if reference is None or workload.tokens is None:
-            return None
-        machine = Machine(gpu=reference.gpu, gpu_count=reference.gpu_count)
-        found = search(replace(workload, plan=PinnedPlan()), [machine], self.efficiencies)[0]
-        return reference.hours / hours_of(workload, found)
 
     def _by_reference(self, workload: Workload, machines: Sequence[Machine]) -> list[Estimate | Infeasible]:
         reference = workload.reference
@@ -150,16 +142,31 @@ def explain_difference(model: Estimate, ratio: Estimate) -> str:
 
 
 def _why_not(workload: Workload, model: Model, machine: Machine) -> Infeasible | None:
-    if peak_tflops(machine.gpu, workload.precision) is None:
-        return Infeasible(
-            reason="unsupported_precision", detail=f"{machine.gpu.name} has no {workload.precision.upper()}"
-        )
+    if refusal := _lacks_precision(workload, machine):
+        return refusal
     if workload.tokens_per_step is not None and workload.tokens_per_step < model.seq_len:
         return Infeasible(
             reason="batch_too_small",
             detail=f"a step of {workload.tokens_per_step:,} tokens holds no sequence of {model.seq_len:,}",
         )
     return None
+
+
+def _lacks_precision(workload: Workload, machine: Machine) -> Infeasible | None:
+    if peak_tflops(machine.gpu, workload.precision) is not None:
+        return None
+    return Infeasible(reason="unsupported_precision", detail=f"{machine.gpu.name} has no {workload.precision.upper()}")
+
+
+@lru_cache(maxsize=1024)
+def _scale(workload: Workload, known: Efficiencies) -> float | None:
+    """How much longer the reference run took than the model says; None: there is no reference."""
+    reference = workload.reference
+    if reference is None or workload.tokens is None:
+        return None
+    machine = Machine(gpu=reference.gpu, gpu_count=reference.gpu_count)
+    found = search(replace(workload, plan=PinnedPlan()), [machine], known)[0]
+    return reference.hours / hours_of(workload, found)
 
 
 def _calibrated(workload: Workload, machine: Machine, scale: float | None, sure: Certainty) -> tuple[float, Certainty]:
@@ -179,6 +186,8 @@ def _no_reference() -> Infeasible:
 def _scaled_reference(
     workload: Workload, reference: Reference, machine: Machine, ratio: float, sure: Certainty
 ) -> Estimate | Infeasible:
+    if refusal := _lacks_precision(workload, machine):
+        return refusal
     same = machine.gpu == reference.gpu
     certain = Certainty("reference", (), 0.02 if same else 0.12, 0.03 if same else max(0.15, sure.own))
     hours = reference.hours * ratio

@@ -117,12 +117,16 @@ class _Search:
         lacks = self._lacks(machine, choice, memory)
         seconds = np.full(len(machine), np.inf)
         fitting = np.flatnonzero(lacks <= 0)
-        if len(fitting):
-            seconds[fitting] = self._step(machine[fitting], choice[fitting], batch[fitting]).total
+        tried = self._step(machine[fitting], choice[fitting], batch[fitting])
+        seconds[fitting] = tried.total
         fits = np.isfinite(seconds.reshape(shape)).any(axis=1)
         column = np.where(fits, seconds.reshape(shape).argmin(axis=1), lacks.reshape(shape).argmin(axis=1))
         chosen = np.arange(len(self.machines)) * len(self.choices) + column
-        return self._found(column, batch[chosen], gathered(memory, chosen), lacks[chosen], fits)
+        if fits.all():
+            taken = tried.at(np.searchsorted(fitting, chosen))
+        else:  # the most frugal plan of a machine that none fits was not timed yet
+            taken = self._step(np.arange(len(self.machines)), column, batch[chosen])
+        return self._found(column, batch[chosen], gathered(memory, chosen), lacks[chosen], fits, taken)
 
     def _replicas(self, machine: Rows, choice: Rows) -> Floats:
         return working_replicas(np.array(self.sequences), self.links.gpus[machine], gathered(self.layout, choice))
@@ -175,10 +179,9 @@ class _Search:
         return repeated
 
     def _found(
-        self, column: Rows, batch: Floats, memory: MemoryParts, lacks: Floats, fits: NDArray[np.bool_]
+        self, column: Rows, batch: Floats, memory: MemoryParts, lacks: Floats, fits: NDArray[np.bool_], taken: Step
     ) -> list[Found]:
         everyone = np.arange(len(self.machines))
-        taken = self._step(everyone, column, batch)
         cut = (self.layout.tensor * self.layout.pipeline)[column]
         working = np.minimum(self._replicas(everyone, column) * cut, self.links.gpus).tolist()
         memory_rows = list(zip(*(getattr(memory, name).tolist() for name in ON_GPU), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.estimation.chips import Chips, Software
 from service.estimation.efficiencies import Efficiencies
@@ -39,6 +40,11 @@ class Step:
 
     parts: dict[str, Floats]
     total: Floats
+
+    def at(self, rows: NDArray[np.intp]) -> Step:
+        """Some of the rows."""
+        shape = self.total.shape
+        return Step({name: np.broadcast_to(part, shape)[rows] for name, part in self.parts.items()}, self.total[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
