@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -73,6 +74,9 @@ class Settings:
         metadata=_set_by(
             "RIG_OR_RENT_PRIVATE_DESTINATIONS", "allow or refuse: reports may go to private and loopback addresses"
         ),
+    )
+    mail_from: str | None = field(  # None: the mail server's user, or a name at the public address
+        default=None, metadata=_set_by("RIG_OR_RENT_MAIL_FROM", "the address that reports by mail come from")
     )
     public_url: str = field(
         default="http://localhost:8000",
@@ -168,6 +172,12 @@ def _smtp_url(variable: str, value: str) -> str:
     return value
 
 
+def _mail_from(variable: str, value: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+", value):
+        raise InvalidSetting(variable, f"{value!r} is not an address such as reports@example.org")
+    return value
+
+
 def _public_url(variable: str, value: str) -> str:
     parts = _split(variable, value)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query or parts.fragment:
@@ -193,6 +203,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "origin_overrides": _origins,
     "smtp_url": _smtp_url,
     "private_destinations": _switch("allow", "refuse"),
+    "mail_from": _mail_from,
     "public_url": _public_url,
 }
 
@@ -226,9 +237,12 @@ class ApiKey:
 
 def api_key(settings: Settings) -> ApiKey:
     """The key of this installation; made once, however many processes start at the same time. Raises InvalidSetting."""
-    if settings.api_key:
-        return ApiKey(settings.api_key, None)
-    path = make_data_dir(settings) / API_KEY_FILE
+    return ApiKey(settings.api_key, None) if settings.api_key else kept_secret(settings, API_KEY_FILE)
+
+
+def kept_secret(settings: Settings, name: str) -> ApiKey:
+    """A secret in a file of the data directory, made the first time it is asked for. Raises InvalidSetting."""
+    path = make_data_dir(settings) / name
     try:
         is_new = not path.exists() and _publish(path, secrets.token_urlsafe(32))
         path.chmod(0o600)
