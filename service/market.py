@@ -32,8 +32,8 @@ from service.ranking.describe import offer_title, rig_title
 from service.ranking.offers import Estimates, Offers, PricedOffer
 from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank
 from service.ranking.request import RankingRequest
-from service.rates import usd_per_unit
-from service.store import CurrentPrice, Run, current_prices, live_providers
+from service.rates import Rates, shipped_rates
+from service.store import CurrentPrice, Run, current_prices, exchange_rates, live_providers
 from service.store.saving import CHANNEL
 
 log = structlog.get_logger()
@@ -110,30 +110,40 @@ async def load_market(
     """The market as it was at this moment; empty before the first price."""
     prices = await current_prices(connection, at)
     live = await live_providers(connection, at)
-    return await asyncio.to_thread(market_of, visible(prices, live), catalogue, at, providers or {})
+    rates = shipped_rates().with_published(await exchange_rates(connection, at))
+    return await asyncio.to_thread(market_of, visible(prices, live), catalogue, at, providers or {}, rates)
 
 
 def visible(prices: Sequence[CurrentPrice], live: set[str]) -> list[CurrentPrice]:
-    """Live prices hide what a catalogue lists of the same provider, and both hide what is bundled, as a whole."""
+    """Live prices hide a catalogue's of that provider, both hide a history's, all three what is bundled: as a whole."""
     listed = {price.provider for price in prices if price.source == "catalogue"}
-    hides = {"live": set[str](), "catalogue": live, "bundled": live | listed}
+    told = {price.provider for price in prices if price.source == "history"}
+    hides = {"live": set[str](), "catalogue": live, "history": live | listed, "bundled": live | listed | told}
     return [price for price in prices if price.provider not in hides[price.source]]
 
 
 def market_of(
-    prices: Iterable[CurrentPrice], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+    prices: Iterable[CurrentPrice],
+    catalogue: Catalogue,
+    at: datetime,
+    providers: Mapping[str, ProviderFacts],
+    rates: Rates | None = None,  # None: those that ship
 ) -> Market:
     """These prices as a market: in dollars at the newest rate not after `at`, with titles and ages."""
-    offers = Offers.of(_priced(prices, catalogue, at, providers))
+    offers = Offers.of(_priced(prices, catalogue, at, providers, rates or shipped_rates()))
     return Market(at=at, version=_version(offers), offers=offers)
 
 
 def _priced(
-    prices: Iterable[CurrentPrice], catalogue: Catalogue, at: datetime, providers: Mapping[str, ProviderFacts]
+    prices: Iterable[CurrentPrice],
+    catalogue: Catalogue,
+    at: datetime,
+    providers: Mapping[str, ProviderFacts],
+    rates: Rates,
 ) -> Iterator[PricedOffer]:
     @cache
     def usd_per(currency: str) -> Decimal:
-        return usd_per_unit(currency, at)
+        return rates.usd_per_unit(currency, at)
 
     @cache  # one object for each kind of machine, however many rent it out
     def machine(gpu: str, count: int, interconnect: str | None, host_memory_gb: float | None) -> Machine:

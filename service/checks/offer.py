@@ -14,7 +14,7 @@ from providers.base import Offer, PurchaseOption
 from service.catalogue import Catalogue, UnknownGpu
 from service.checks.values import Interconnect, Observation, Source
 from service.estimation.hardware import Gpu
-from service.rates import UnknownCurrency, usd_per_unit
+from service.rates import Rates, UnknownCurrency
 
 # Where doubt begins: our own choices
 PLAUSIBLE_FACTOR: Final = 8.0  # around the median: hyperscalers ask 4 times as much, spot markets a sixth (2026-08)
@@ -51,6 +51,7 @@ class Origin(NamedTuple):
     pricing_page: str
     catalogue: Catalogue
     now: datetime
+    rates: Rates
 
 
 def readable(offer: Offer) -> Offer:
@@ -75,7 +76,7 @@ def judge(offer: Offer, about: Origin, known: Mapping[str, float]) -> Candidate 
         why_not_named(offer)
         or why_not_counted(offer)
         or why_not_priced(offer)
-        or why_unknown_currency(offer.currency, about.now)
+        or why_unknown_currency(offer.currency, about)
         or why_wrong_term(offer)
         or why_wrong_upfront(offer)
         or why_misplaced(offer)
@@ -87,7 +88,7 @@ def judge(offer: Offer, about: Origin, known: Mapping[str, float]) -> Candidate 
         gpu = about.catalogue.resolve(offer.gpu, offer.gpu_memory_gb)
     except UnknownGpu as unknown:
         return why_a_slice(offer, about.catalogue) or Reason("unknown_gpu", str(unknown))
-    usd_per_hour = float(offer.price_per_hour * usd_per_unit(offer.currency, about.now))
+    usd_per_hour = float(offer.price_per_hour * about.rates.usd_per_unit(offer.currency, about.now))
     reason = why_implausible(usd_per_hour / offer.gpu_count, gpu.name, known.get(gpu.name))
     return reason or Candidate(offer, observation_of(offer, gpu, about), usd_per_hour)
 
@@ -165,9 +166,9 @@ def why_not_priced(offer: Offer) -> Reason | None:
     return None if price > 0 else Reason("not_positive", f"the price is {price:f}")
 
 
-def why_unknown_currency(currency: str, at: datetime) -> Reason | None:
+def why_unknown_currency(currency: str, about: Origin) -> Reason | None:
     try:
-        usd_per_unit(currency, at)
+        about.rates.usd_per_unit(currency, about.now)
     except UnknownCurrency as unknown:
         return Reason("unknown_currency", str(unknown))
     return None

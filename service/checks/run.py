@@ -12,6 +12,7 @@ from service.catalogue import Catalogue
 from service.checks.offer import Candidate, Origin, Reason, judge, readable
 from service.checks.others import spot_judge, why_jumped, without, without_duplicates
 from service.checks.values import Checked, Observation, Previous, Rejection, Source
+from service.rates import Rates, shipped_rates
 
 
 def check(
@@ -25,11 +26,12 @@ def check(
     previous: Previous,
     now: datetime,
     marketplace: bool = False,
+    rates: Rates | None = None,  # None: those that ship
 ) -> Checked:
     """Every offer as observation, rejection or repetition; `known` is the median USD per GPU-hour of each GPU."""
     if source == "bundled":
         previous = Previous()  # what ships was read by a person: no jump is unexplained, no shorter list suspicious
-    about = Origin(collector, source, pricing_page, catalogue, now)
+    about = Origin(collector, source, pricing_page, catalogue, now, rates or shipped_rates())
     rejections: list[Rejection] = []
     candidates = _believable(map(readable, offers), about, known, rejections)
     unique, repeated = without_duplicates(candidates, rejections)

@@ -1,12 +1,13 @@
 """One run: fetch, parse, check, store. A job's edge: it commits here, and failures become recorded runs here.
 
 Reading order: run (one provider), claim (one run at a time), first (an empty store), saved (a payload without network
-or store), client.
+or store), rates, client.
 """
 
 from service.collect.claim import AlreadyCollecting
 from service.collect.client import make_client
 from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
+from service.collect.rates import collect_rates, rates_at
 from service.collect.run import collect
 from service.collect.saved import as_json, body_of, check_payload
 
@@ -19,6 +20,8 @@ __all__ = [
     "collect",
     "collect_bundled_if_needed",
     "collect_first",
+    "collect_rates",
     "make_client",
+    "rates_at",
     "sources_to_try",
 ]

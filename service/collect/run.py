@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache, partial
 from typing import Final
 
 import httpx
@@ -21,7 +22,7 @@ from service.catalogue import Catalogue
 from service.checks import CollectedRun, ErrorKind, Observation, Previous, check, medians
 from service.collect.claim import Sessions, claimed
 from service.collect.client import Traffic, traffic
-from service.rates import usd_per_unit
+from service.rates import Rates, shipped_rates
 from service.store.saving import outcome_of
 
 LONGEST_FETCH_S: Final = 600.0  # many small answers take their time; more than this is a server that drips
@@ -57,12 +58,12 @@ async def collect(
     async with claimed(sessions, provider_class.slug, waits=waits) as run_id:
         on_start(run_id)
         fetched = await _fetch(provider, client, payload)
-        memory = await _remember(sessions, provider_class.slug)
+        memory = await _remember(sessions, provider_class.slug, now)
         run = await asyncio.to_thread(judge, provider_class, fetched, memory, catalogue, now)
         async with sessions.begin() as session:
             before = await store.last_outcome(session, provider_class.slug)
             await store.save_run(session, run, run_id)
-    _report(run, run_id, before)
+    report(run, run_id, before)
     return run
 
 
@@ -123,12 +124,18 @@ class Memory:
 
     prices: Sequence[store.KnownPrice] = ()
     previous: Previous = field(default_factory=Previous)
+    rates: Rates = field(default_factory=shipped_rates)
 
 
-async def _remember(sessions: Sessions, slug: str) -> Memory:
+async def _remember(sessions: Sessions, slug: str, now: datetime) -> Memory:
     """Nobody else changes a collector's prices while it is claimed."""
     async with sessions() as session:
-        return Memory(prices=await store.known_prices(session), previous=await store.previous(session, slug))
+        published = await store.exchange_rates(session, now)
+        return Memory(
+            prices=await store.known_prices(session),
+            previous=await store.previous(session, slug),
+            rates=shipped_rates().with_published(published),
+        )
 
 
 def judge(
@@ -143,15 +150,15 @@ def judge(
         bytes_fetched=fetched.bytes,
     )
     if fetched.failure:
-        return _failed(empty, fetched.failure)
+        return failed(empty, fetched.failure)
     try:
         offers = list(provider_class(now=now).parse(fetched.answers))
     except PayloadChanged as error:
-        return _failed(empty, error, payload=_kept(fetched.answers))
+        return failed(empty, error, payload=_kept(fetched.answers))
     return _checked(empty, provider_class, offers, memory, catalogue)
 
 
-def _failed(run: CollectedRun, failure: Exception, payload: str | None = None) -> CollectedRun:
+def failed(run: CollectedRun, failure: Exception, payload: str | None = None) -> CollectedRun:
     return replace(run, error_kind=ERROR_KINDS[type(failure)], error=str(failure) or None, payload=payload)
 
 
@@ -168,7 +175,7 @@ def _checked(
     memory: Memory,
     catalogue: Catalogue,
 ) -> CollectedRun:
-    known = medians([*prior(catalogue, run.started_at), *_in_dollars(memory.prices, run.started_at)])
+    known = medians([*prior(catalogue, run.started_at), *_in_dollars(memory, run.started_at)])
     checked = check(
         offers,
         collector=run.collector,
@@ -179,6 +186,7 @@ def _checked(
         previous=memory.previous,
         now=run.started_at,
         marketplace=provider_class.marketplace,
+        rates=memory.rates,
     )
     return replace(
         run,
@@ -194,7 +202,7 @@ def _checked(
 def prior(catalogue: Catalogue, at: datetime) -> Iterator[tuple[str, float]]:
     """GPU and USD per GPU-hour of the list that ships: what prices are judged by before any is stored."""
     for seen in shipped(catalogue, at):
-        yield seen.gpu, float(seen.price_per_hour * usd_per_unit(seen.currency, at)) / seen.gpu_count
+        yield seen.gpu, float(seen.price_per_hour * shipped_rates().usd_per_unit(seen.currency, at)) / seen.gpu_count
 
 
 def shipped(catalogue: Catalogue, at: datetime) -> tuple[Observation, ...]:
@@ -212,15 +220,16 @@ def shipped(catalogue: Catalogue, at: datetime) -> tuple[Observation, ...]:
     return checked.observations
 
 
-def _in_dollars(prices: Iterable[store.KnownPrice], at: datetime) -> Iterator[tuple[str, float]]:
-    for price in prices:
-        yield price.gpu, float(price.price_per_gpu_hour * usd_per_unit(price.currency, at))
+def _in_dollars(memory: Memory, at: datetime) -> Iterator[tuple[str, float]]:
+    usd_per_unit = cache(partial(memory.rates.usd_per_unit, at=at))
+    for price in memory.prices:
+        yield price.gpu, float(price.price_per_gpu_hour * usd_per_unit(price.currency))
 
 
 # Report --------------------------------------------------------------------------------------------------------------
 
 
-def _report(run: CollectedRun, run_id: int, before: store.Outcome | None) -> None:
+def report(run: CollectedRun, run_id: int, before: store.Outcome | None, believed: int | None = None) -> None:
     """One line per run; at warning when its outcome is another than that of the run before."""
     outcome = outcome_of(run)
     line = log.bind(provider=run.collector, run=run_id)
@@ -230,7 +239,7 @@ def _report(run: CollectedRun, run_id: int, before: store.Outcome | None) -> Non
         outcome=run.error_kind or outcome,
         why=run.error or run.set_aside,
         offers=run.offers,
-        believed=len(run.observations),
+        believed=len(run.observations) if believed is None else believed,
         rejected=dict(Counter(rejection.reason for rejection in run.rejections)),
         repeated=run.repeated,
         unjudged=sorted(run.unjudged),

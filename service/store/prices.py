@@ -60,24 +60,24 @@ class KnownPrice(NamedTuple):
 
 async def current_prices(asked: Asked, at: datetime) -> Sequence[CurrentPrice]:
     """Every price that was current at a time: seen by then, and not closed by then."""
-    return [CurrentPrice(*record) for record in await _fetch(asked, CURRENT_PRICES, at)]
+    return [CurrentPrice(*record) for record in await fetch(asked, CURRENT_PRICES, at)]
 
 
 async def live_providers(asked: Asked, at: datetime) -> set[str]:
     """The providers that a believed live run had read by then; what lists say of them no longer counts."""
-    return {record["provider"] for record in await _fetch(asked, LIVE_PROVIDERS, at)}
+    return {record["provider"] for record in await fetch(asked, LIVE_PROVIDERS, at)}
 
 
 async def known_prices(asked: Asked) -> Sequence[KnownPrice]:
     """Every open price per GPU."""
-    return [KnownPrice(*record) for record in await _fetch(asked, KNOWN_PRICES)]
+    return [KnownPrice(*record) for record in await fetch(asked, KNOWN_PRICES)]
 
 
 async def previous(asked: Asked, collector: str) -> Previous:
     """What a collector's earlier runs said: open prices, the last run's jumps, and how much the last good run saw."""
-    prices = await _fetch(asked, OPEN_PRICES_OF_A_COLLECTOR, collector)
-    jumps = await _fetch(asked, JUMPS_OF_THE_LAST_RUN, collector)
-    last_good = await _fetch(asked, OBSERVATIONS_OF_THE_LAST_GOOD_RUN, collector)
+    prices = await fetch(asked, OPEN_PRICES_OF_A_COLLECTOR, collector)
+    jumps = await fetch(asked, JUMPS_OF_THE_LAST_RUN, collector)
+    last_good = await fetch(asked, OBSERVATIONS_OF_THE_LAST_GOOD_RUN, collector)
     return Previous(
         prices=dict(map(_last_price, prices)),
         jumps=dict(map(_last_price, jumps)),
@@ -93,7 +93,7 @@ def _last_price(record: Any) -> tuple[SkuKey, LastPrice]:
 PURCHASE_OPTIONS: Final = {option.value: option for option in PurchaseOption}
 
 
-async def _fetch(asked: Asked, query: str, *values: object) -> list[Any]:
+async def fetch(asked: Asked, query: str, *values: object) -> list[Any]:
     """Ask through the driver: rows by the ten thousand are read twice as fast as through SQLAlchemy."""
     connection = await asked.connection() if isinstance(asked, AsyncSession) else asked
     driver = (await connection.get_raw_connection()).driver_connection

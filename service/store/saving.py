@@ -37,7 +37,7 @@ class StoredRun:
 
 async def save_run(session: AsyncSession, run: CollectedRun, run_id: int | None = None) -> StoredRun:
     """Remember a run in the caller's transaction. Only one that is believed touches prices. None: any id."""
-    row = _row(run)
+    row = row_of(run)
     if run_id is not None:
         row.id = run_id
     session.add(row)
@@ -50,7 +50,7 @@ async def save_run(session: AsyncSession, run: CollectedRun, run_id: int | None 
     return StoredRun(id=row.id, outcome=row.outcome, opened=row.opened, closed=row.closed, extended=row.extended)
 
 
-def _row(run: CollectedRun) -> Run:
+def row_of(run: CollectedRun) -> Run:
     return Run(
         collector=run.collector,
         source=run.source,
@@ -91,7 +91,7 @@ async def _save_rejections(connection: AsyncConnection, run_id: int, run: Collec
     await connection.execute(text(FORGET_REJECTIONS), old)
     rows = [(run_id, rejection.reason, rejection.detail, _as_json(rejection)) for rejection in run.rejections]
     if rows:
-        await _copy(connection, "rejection", ("run_id", "reason", "detail", "offer"), rows)
+        await copy(connection, "rejection", ("run_id", "reason", "detail", "offer"), rows)
 
 
 def _as_json(rejection: Rejection) -> str:
@@ -122,7 +122,7 @@ async def _save_observations(connection: AsyncConnection, run_id: int, run: Coll
 
     await do(ONE_RUN_OF_A_COLLECTOR_AT_A_TIME)
     await do(STAGE)
-    await _copy(connection, "staged", (*KEY, *ABOUT, *SEEN), map(_record, run.observations))
+    await copy(connection, "staged", (*KEY, *ABOUT, *SEEN), map(_record, run.observations))
     await do("ANALYZE staged")
     await do(MATCH)
     await do("ANALYZE matched")
@@ -149,7 +149,7 @@ def _record(o: Observation) -> tuple[Any, ...]:
     return (*key, *about, *included, o.attribution, o.price_per_hour, o.currency, o.upfront, o.available, o.observed_at)
 
 
-async def _copy(
+async def copy(
     connection: AsyncConnection, table: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     """PostgreSQL's COPY, many times faster than INSERT."""

@@ -1,0 +1,66 @@
+"""One run of the feed of exchange rates, from the request to the commit; a failure keeps the rates that are known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import httpx
+
+from service import store
+from service.checks import CollectedRun
+from service.collect.claim import Sessions, claimed
+from service.collect.client import Traffic, traffic
+from service.collect.run import KINDS_OF_FAILURE, failed, report
+from service.rates import EuropeanCentralBank, PublishedRate, Rates, believable, shipped_rates
+from service.store.prices import Asked
+
+
+async def rates_at(asked: Asked, at: datetime, since: datetime | None = None) -> Rates:
+    """What currencies were worth: the table that ships, and over it what the feed has said."""
+    return shipped_rates().with_published(await store.exchange_rates(asked, at, since))
+
+
+async def collect_rates(
+    *,
+    client: httpx.AsyncClient,
+    sessions: Sessions,
+    now: datetime,
+    feed: type[EuropeanCentralBank] = EuropeanCentralBank,
+    on_start: Callable[[int], object] = lambda run_id: None,
+) -> CollectedRun:
+    """Read the rates of the day and remember them. Raises AlreadyCollecting."""
+    async with claimed(sessions, feed.slug) as run_id:
+        on_start(run_id)
+        run, published = await _read(feed, client, now)
+        async with sessions() as session:
+            known = await rates_at(session, now)
+        believed, doubted = believable(published, known, now)
+        if published and not believed:
+            run = replace(run, set_aside=f"no rate was believable: {doubted[0][1]}")
+        async with sessions.begin() as session:
+            before = await store.last_outcome(session, feed.slug)
+            await store.save_rates(session, run, believed, doubted, run_id)
+    report(run, run_id, before, believed=len(believed))
+    return run
+
+
+async def _read(
+    feed: type[EuropeanCentralBank], client: httpx.AsyncClient, now: datetime
+) -> tuple[CollectedRun, list[PublishedRate]]:
+    received, started = Traffic(), time.perf_counter()
+    token = traffic.set(received)
+    empty = CollectedRun(collector=feed.slug, source=feed.source, started_at=now, duration_s=0)
+    try:
+        published = list(feed.parse(await feed.fetch(client)))
+    except KINDS_OF_FAILURE as error:
+        return _measured(failed(empty, error), received, started), []
+    finally:
+        traffic.reset(token)
+    return _measured(replace(empty, offers=len(published)), received, started), published
+
+
+def _measured(run: CollectedRun, received: Traffic, started: float) -> CollectedRun:
+    return replace(run, bytes_fetched=received.bytes, duration_s=time.perf_counter() - started)
