@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -157,9 +156,9 @@ def _offset(reader: Reader) -> int:
         return 0
     try:
         decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base 64, not UTF-8
         decoded = ""
-    if not re.fullmatch(r"o\d{1,9}", decoded):
+    if not re.fullmatch(r"o[0-9]{1,9}", decoded):
         reader.wrong("cursor", "must be the next_cursor of the page before")
         return 0
     return int(decoded[1:])
