@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation.answers import source_of
-from service.schedule import Job, running_schedule
+from service.schedule import Job, end, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
 from service.web.caching import PriceCaching
@@ -98,9 +98,9 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         )
         warm, preset = services.estimator.of_machines, catalogue.workloads[DEFAULT_WORKLOAD]
         await asyncio.to_thread(warm, preset, "model", markets.current.machines)  # the first ranking waits for nothing
-        stack.push_async_callback(_cancel, services.started)
+        stack.push_async_callback(end, services.started)
         following = asyncio.create_task(markets.follow(), name="market")
-        stack.push_async_callback(_cancel, [following])
+        stack.push_async_callback(end, [following])
         if settings.scheduler:
             await stack.enter_async_context(running_schedule(collector.jobs, connect=database.connect, clock=clock))
         yield services
@@ -153,12 +153,6 @@ def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
     for run in catalogue.runs:
         found[run.machine.gpu.name].append(run.id)
     return {name: tuple(ids) for name, ids in found.items()}
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[object]]) -> None:
-    for task in list(tasks):
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _logging() -> StructLoggingConfig:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.params import PathParameter
 
 from service import store
 from service.catalogue import UnknownGpu
@@ -25,6 +25,8 @@ from service.web.pages import WHOLE_LIST, Items, asked_page
 from service.web.security import require_key
 from service.web.services import AnyRequest, Services, parameters_of
 
+GpuName = Annotated[str, PathParameter(description="its name in the catalogue, or a spelling: rtx4070")]
+Slug = Annotated[str, PathParameter(description="of a preset, or of a workload that was added")]
 SLUG = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
 LIST = operation(query=PAGING, changed={"limit": {"default": WHOLE_LIST, "meaning": "rows on a page, 1 to 1000"}})
 
@@ -50,7 +52,10 @@ async def list_gpus(request: AnyRequest, services: NamedDependency[Services]) ->
     operation_class=operation(),
     responses=problems(404),
 )
-async def get_gpu(name: FromPath[str], services: NamedDependency[Services]) -> GpuAnswer:
+async def get_gpu(
+    name: GpuName,
+    services: NamedDependency[Services],
+) -> GpuAnswer:
     try:
         return _gpu_answers(services, [services.catalogue.gpu(name).name])[0]
     except UnknownGpu as unknown:
@@ -77,7 +82,10 @@ async def list_workloads(request: AnyRequest, services: NamedDependency[Services
     operation_class=operation(),
     responses=problems(404, 503),
 )
-async def get_workload(slug: FromPath[str], services: NamedDependency[Services]) -> Mapping[str, Any]:
+async def get_workload(
+    slug: Slug,
+    services: NamedDependency[Services],
+) -> Mapping[str, Any]:
     vocabulary = await services.vocabulary(slug)
     workload = vocabulary.workload(slug)
     if workload is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath
+from litestar.params import PathParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
@@ -29,6 +29,9 @@ from service.web.openapi import NEEDS_KEY, PAGING, operation, problems, query
 from service.web.pages import WHOLE_LIST, Items, asked_page
 from service.web.security import require_key
 from service.web.services import AnyRequest, Services, parameters_of
+
+Slug = Annotated[str, PathParameter(description="of a provider")]
+RunId = Annotated[int, PathParameter(description="as a list of runs, or the answer to a collection, names it")]
 
 Row = TypeVar("Row", store.Run, store.StoredRejection)
 
@@ -62,9 +65,7 @@ async def list_providers(
     operation_class=operation(),
     responses=problems(401, 404, 409, 503),
 )
-async def post_collection(
-    name: FromPath[str], services: NamedDependency[Services]
-) -> Response[Mapping[str, int | str]]:
+async def post_collection(name: Slug, services: NamedDependency[Services]) -> Response[Mapping[str, int | str]]:
     if name not in services.sources:
         raise NotFoundException(
             f"There is no provider {name!r}{nearest(name, services.sources)}; see /api/v1/providers."
@@ -98,7 +99,10 @@ async def list_runs(
     operation_class=operation(),
     responses=problems(404, 503),
 )
-async def get_run(run_id: FromPath[int], session: NamedDependency[AsyncSession]) -> RunAnswer:
+async def get_run(
+    run_id: RunId,
+    session: NamedDependency[AsyncSession],
+) -> RunAnswer:
     if not 0 < run_id <= LARGEST_ID:
         raise NotFoundException("There is no such run; see /api/v1/runs.")
     under_way = await store.run_is_under_way(session, run_id)  # asked first: it may end meanwhile
