@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.store.tables import ID, Table
-
-DeliveryState = Literal["waiting", "sent", "failed", "cancelled"]
 
 
 def _check(name: str, rule: str) -> CheckConstraint:
@@ -120,7 +118,7 @@ class StoredDelivery(Table):
     kind: Mapped[str]
     lane: Mapped[str]
     idempotency_key: Mapped[str]
-    state: Mapped[DeliveryState] = mapped_column(server_default="waiting")
+    state: Mapped[str] = mapped_column(server_default="waiting")  # waiting, sent, failed, cancelled
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     first_attempt_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime]

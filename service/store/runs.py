@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, func, select, text
@@ -16,6 +17,7 @@ from sqlalchemy.orm import contains_eager
 from service.store.tables import Outcome, Price, Run, Sku, StoredRejection
 
 Row = TypeVar("Row", Run, StoredRejection)
+Item = TypeVar("Item")
 LARGEST_ID = 2**63 - 1
 
 
@@ -24,10 +26,10 @@ class InvalidCursor(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
+class Page(Generic[Item]):
     """Some rows, and where to go on."""
 
-    items: Sequence[Row]
+    items: Sequence[Item]
     next_cursor: str | None  # None: this was the last page
 
 
@@ -108,6 +110,13 @@ async def rejections(
     if reason is not None:
         chosen = chosen.where(StoredRejection.reason == reason)
     return await _page(session, chosen, limit)
+
+
+async def failures(session: AsyncSession, collector: str) -> int:
+    """How many of its newest runs in a row found nobody to answer; counted to a dozen."""
+    newest = select(Run.error_kind).where(Run.collector == collector).order_by(Run.id.desc()).limit(12)
+    kinds = await session.scalars(newest)
+    return sum(1 for _ in takewhile(lambda kind: kind == "provider_unavailable", kinds))
 
 
 async def last_outcome(session: AsyncSession, collector: str) -> Outcome | None:
