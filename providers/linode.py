@@ -40,10 +40,10 @@ class Type(msgspec.Struct):
     gpus: int
     price: Price
     region_prices: list[RegionPrice]
-    vcpus: int
-    memory: int
-    disk: int
-    network_out: int
+    vcpus: float
+    memory: float
+    disk: float
+    network_out: float
 
 
 class Types(msgspec.Struct):

@@ -19,9 +19,10 @@ import msgspec
 
 from providers.base import Answer, Header, Offer, PayloadChanged, Provider, get, get_json, narrow
 from providers.pages import dollars
+from providers.words import in_form, link
 
 # \"B300 SXM6-mobile-x 8-0\",{…}, backslashes removed: one card of the page, up to whatever is keyed next
-CARD = re.compile(r'"([^"]{1,60}?)-mobile-x ?(\d+)-\d+",(\{.*?)(?="[^"]{1,60}?-x ?\d+-\d+"|$)', re.DOTALL)
+CARD = re.compile(r'"([^"]{1,60}?)-mobile-x ?(\d{1,4})-\d+",(\{.*?)(?="[^"]{1,60}?-x ?\d+-\d+"|$)', re.DOTALL)
 PRICE = re.compile(r'"\$(\$[\d.,]+)"')  # a dollar is written as two
 LABELLED = re.compile(r'"children":"(vCPU|RAM|Storage)"\}\],\["\$","dd",null,\{[^{}]*"children":"?(\d+)')
 
@@ -80,13 +81,15 @@ class MassedCompute(Provider):
                 for listing in narrow(answer.body, Inventory).gpu_inventory.values():
                     yield from offers_of(listing)
             else:
-                table = cards_in(answer.body) if answer.call == "page" else narrow(answer.body, list[Cells])
+                table = (
+                    cards_in(narrow(answer.body, str)) if answer.call == "page" else narrow(answer.body, list[Cells])
+                )
                 yield from (offer_of(cells) for cells in table if cells.usd_per_hour)
 
 
 def offers_of(listing: Listing) -> Iterator[Offer]:
     machine = listing.instance_type
-    found = re.fullmatch(r"(\d+)x (.+)", machine.description)
+    found = re.fullmatch(r"(\d{1,4})x (.+)", machine.description)
     cells = Cells(
         gpu=found[2] if found else machine.description,
         gpu_count=int(found[1]) if found else 1,
@@ -107,7 +110,7 @@ def offer_of(cells: Cells) -> Offer:
     memory = re.search(r"\((\d+) ?GB\)", cells.gpu)
     return Offer(
         instance_type=f"{cells.gpu_count}x {cells.gpu}",
-        gpu=re.sub(r"^(H100|A100)(?! SXM| NVL| PCIe)\b", r"\1 PCIe", cells.gpu),
+        gpu=in_form(cells.gpu, "PCIe"),
         gpu_count=cells.gpu_count,
         gpu_memory_gb=float(memory[1]) if memory else None,
         price_per_hour=cells.usd_per_hour,
@@ -115,7 +118,7 @@ def offer_of(cells: Cells) -> Offer:
         vcpus=cells.vcpus,
         host_memory_gb=cells.ram_gb,
         disk_gb=cells.storage_gb,
-        interconnect="nvlink" if re.search(r"NVLink|SXM", cells.gpu) and cells.gpu_count > 1 else None,
+        interconnect=link(cells.gpu_count, "SXM" if "SXM" in cells.gpu else None, "NVLink" in cells.gpu),
     )
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
 from providers.pages import dollars
+from providers.words import in_form, link
 
 
 class ListedGpus(msgspec.Struct):
@@ -83,9 +84,10 @@ def offers_of(auctions: Sequence[Auction], types: Mapping[str, InstanceType]) ->
 def offer_of(auction: Auction, machine: InstanceType, price: Decimal) -> Offer:
     name = machine.name or auction.instance_type
     gpu, count, memory_gb = gpus_of(machine)
+    form = machine.gpu_socket or form_in(machine.name)
     return Offer(
         instance_type=name,
-        gpu=gpu or name,
+        gpu=in_form(gpu, form) if gpu else name,
         gpu_count=count,
         gpu_memory_gb=memory_gb,
         price_per_hour=price,
@@ -97,16 +99,20 @@ def offer_of(auction: Auction, machine: InstanceType, price: Decimal) -> Offer:
         vcpus=machine.num_cpus,
         host_memory_gb=machine.ram_gb or machine.ram,
         disk_gb=machine.local_storage_gb,
+        interconnect=link(count, form),
     )
 
 
 def gpus_of(machine: InstanceType) -> tuple[str | None, int, float | None]:
-    """Name, number and memory; the form factor stands in the socket or else in the type's name."""
+    """Name, number and memory; no name where the type is not in the list."""
     if machine.gpus:
-        gpu, count, memory_gb = machine.gpus[0].name, machine.gpus[0].count, machine.gpus[0].vram_gb
-    elif machine.gpu_type and machine.num_gpus:
-        gpu, count, memory_gb = machine.gpu_type, machine.num_gpus, machine.gpu_memory_gb
-    else:
-        return None, 1, None
-    socket = machine.gpu_socket or next(iter(re.findall(r"\b(sxm\d?|pcie|nvl)\b", machine.name.lower())), "")
-    return f"{gpu} {socket}".strip(), count, memory_gb
+        return machine.gpus[0].name, machine.gpus[0].count, machine.gpus[0].vram_gb
+    if machine.gpu_type and machine.num_gpus:
+        return machine.gpu_type, machine.num_gpus, machine.gpu_memory_gb
+    return None, 1, None
+
+
+def form_in(name: str) -> str | None:
+    """The sxm of "h100-80gb.sxm.8x", where no socket is said."""
+    found = re.search(r"\b(sxm\d?|pcie|nvl)\b", name)
+    return found[1] if found else None

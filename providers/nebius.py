@@ -45,7 +45,7 @@ class Nebius(Provider):
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         for answer in answers:
-            table = table_in(answer.body) if answer.call == "page" else narrow(answer.body, Block).table
+            table = table_in(narrow(answer.body, str)) if answer.call == "page" else narrow(answer.body, Block).table
             titles, *rows = table.content or [[]]
             if lacking := [title for title in TITLES if title not in titles]:
                 raise PayloadChanged(f"no column is called {lacking[0]!r} - at `$.table.content[0]`")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import NamedTuple
 
 import httpx
@@ -22,6 +22,7 @@ from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOpti
 
 UNIT = Decimal(10**8)  # of the prices, in one of the currency
 HOURS_PER_MONTH = Decimal(8760) / 12
+TEN_DIGITS = Context(prec=10, traps=[])
 BOOKS = {"FR": "https://api.ovh.com/1.0", "US": "https://api.us.ovhcloud.com/1.0"}
 PLAN = re.compile(r"(.+)\.(consumption|monthly\.postpaid)(?:\.(3AZ|LZ(?:\.\w+)*))?")
 
@@ -145,7 +146,7 @@ def offer_of(plan: Plan, machine: Technical, price: Decimal, currency: str) -> O
         gpu=gpu.model if gpu else plan.flavour,
         gpu_count=gpu.number if gpu else 1,
         gpu_memory_gb=gpu.memory.size if gpu and gpu.memory else None,
-        price_per_hour=(price / HOURS_PER_MONTH).quantize(Decimal("1e-6")) if is_monthly else price,
+        price_per_hour=TEN_DIGITS.divide(price, HOURS_PER_MONTH) if is_monthly else price,
         currency=currency,
         pricing=PurchaseOption.RESERVED if is_monthly else PurchaseOption.ON_DEMAND,
         term_months=1 if is_monthly else None,

@@ -1,9 +1,9 @@
 """Prime Intellect: other clouds' machines for whole prices per hour; whose they are stands beside each.
 
 `onDemand` is the price of the whole machine with its smallest disk, also where `isSpot` says that it may be interrupted
-(then it is a spot price). What is offered by the community has a price of its own. Machines that have to be paid some
-hours ahead (`prepaidTime`) are left out: neither on demand nor for months. `gpuMemory` is of one GPU or of all, so it
-is read from the type, "A100_80GB", whose form factor stands in `socket`.
+(then it is a spot price). What is offered by the community has a price of its own. Left out are machines without a GPU,
+and those that are paid some hours ahead (`prepaidTime`): neither on demand nor for months. `gpuMemory` is of one GPU or
+of all, so it is read from the type, "A100_80GB", whose form factor stands in `socket`.
 
 The summary is the cheapest of each type, region and number of GPUs, without form factor or owner. It is only read where
 it is handed over; its `cheapest` repeats one of the regions.
@@ -22,6 +22,7 @@ import msgspec
 
 from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
 from providers.skypilot.clouds import SELLERS
+from providers.words import in_form, link
 
 PER_PAGE = 100  # the most that the API gives
 COUNTRIES = {"united_states": "US", "canada": "CA", "australia": "AU"}  # the other regions are parts of continents
@@ -105,7 +106,7 @@ class PrimeIntellect(Provider):
 
 
 def offers_of(machine: Machine) -> Iterator[Offer]:
-    if machine.prepaid_time:
+    if machine.prepaid_time or machine.gpu_type == "CPU_NODE":
         return
     pricing = PurchaseOption.SPOT if machine.is_spot else PurchaseOption.ON_DEMAND
     tier = machine.security.removesuffix("_cloud") if machine.security else None
@@ -123,7 +124,7 @@ def offer_of(machine: Machine, sold: Tier) -> Offer:
     status = machine.stock_status
     return Offer(
         instance_type=machine.cloud_id,
-        gpu=f"{machine.gpu_type} {machine.socket or ''}".strip(),
+        gpu=in_form(machine.gpu_type, machine.socket),
         gpu_count=machine.gpu_count,
         gpu_memory_gb=memory_in(machine.gpu_type),
         price_per_hour=sold.price or Decimal(0),
@@ -135,6 +136,7 @@ def offer_of(machine: Machine, sold: Tier) -> Offer:
         available=None if status is None else status != "Unavailable",
         vcpus=machine.vcpu.default_count if machine.vcpu else None,
         host_memory_gb=machine.memory.default_count if machine.memory else None,
+        interconnect=link(machine.gpu_count, machine.socket),
         seller=seller_of(machine.provider),
     )
 
@@ -156,7 +158,7 @@ def read_summary(summary: Mapping[str, Mapping[str, Mapping[str, Cheapest]]]) ->
         raise PayloadChanged("the summary is empty - at `$`")
     for gpu_type, counts in summary.items():
         for count, regions in counts.items():
-            if not count.isdecimal():
+            if not re.fullmatch("[0-9]{1,4}", count):
                 raise PayloadChanged(f"{count!r} is no number of GPUs - at `$[...]`")
             for region, cheapest in regions.items():
                 if region != "cheapest":

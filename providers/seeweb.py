@@ -22,9 +22,9 @@ class Place(msgspec.Struct):
 
 class Plan(msgspec.Struct):
     name: str
-    cpu: int
-    ram: int
-    disk: int
+    cpu: float
+    ram: float
+    disk: float
     gpu: int
     gpu_label: str | None
     hourly_price: Decimal

@@ -11,6 +11,9 @@ import pytest
 
 from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged
 from providers.gpurentalprices import GpuRentalPrices
+from providers.linode import Linode
+from providers.massedcompute import MassedCompute
+from providers.nebius import Nebius
 from providers.runpod import RunPod
 from providers.skypilot import SkyPilot
 from providers.vast import Vast
@@ -110,6 +113,40 @@ async def test_a_key_opens_what_is_in_stock() -> None:
 async def test_a_refused_price_list_names_the_variables_that_open_it() -> None:
     with pytest.raises(CredentialsRefused, match="VERDA_CLIENT_ID and VERDA_CLIENT_SECRET"):
         await Verda().fetch(asked(lambda _: httpx.Response(401)))
+
+
+# Linode --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_of_a_region_replaces_the_base_price_where_regions_are_not_told() -> None:
+    machine = {
+        "id": "g2-gpu-rtx4000a1-s", "label": "RTX4000 Ada x1 Small", "gpus": 1, "vcpus": 4, "memory": 16384,
+        "disk": 524288, "network_out": 10000, "price": {"hourly": 0.5},
+        "region_prices": [{"id": "id-cgk", "hourly": 0.6}],
+    }  # fmt: skip
+
+    offers = list(Linode().parse([Answer("types", {"data": [machine], "pages": 1})]))
+
+    assert [(offer.region, float(offer.price_per_hour)) for offer in offers] == [(None, 0.5), ("id-cgk", 0.6)]
+
+
+# Price pages ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_price_page_is_read_where_no_key_opens_the_inventory() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200 if request.url.path == "/pricing" else 401, text="<html>")
+
+    answers = await MassedCompute().fetch(asked(respond))
+
+    assert [answer.call for answer in answers] == ["page"]
+
+
+def test_a_second_table_of_gpus_on_a_page_is_a_changed_payload() -> None:
+    table = '"table":{"content":[["Item","On-demand, GPU-hour"],["NVIDIA HGX H100","$3.85"]]}'
+
+    with pytest.raises(PayloadChanged, match="2 tables"):
+        list(Nebius().parse([Answer("page", f"<script>[{{{table}}},{{{table}}}]</script>")]))
 
 
 # RunPod --------------------------------------------------------------------------------------------------------------
