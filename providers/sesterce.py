@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -71,6 +72,7 @@ class Sesterce(Provider):
     calls = {"offers": list[Listing], "console": str}
     auth = Header("SESTERCE_API_KEY", header="X-API-KEY")
     auth_is_optional = True
+    interval = timedelta(hours=1)
     url = "https://api.cloud.sesterce.com/gpu-cloud/instances/offers"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -54,6 +55,7 @@ class Shadeform(Provider):
     calls = {"instance_types": InstanceTypes}
     auth = Header("SHADEFORM_API_KEY", header="X-API-KEY")
     auth_is_optional = True
+    interval = timedelta(hours=1)
     url = "https://api.shadeform.ai/v1/instances/types"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:

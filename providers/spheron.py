@@ -8,6 +8,7 @@ a B300 is listed with 262 or 268 GB. "H100_NVL" with 80 GB is the PCIe card with
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -54,6 +55,7 @@ class Spheron(Provider):
     name = "Spheron"
     pricing_page = "https://www.spheron.network/pricing/"
     calls = {"offers": Page}
+    interval = timedelta(hours=1)
     url = "https://app.spheron.ai/api/gpu-offers"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -119,6 +120,7 @@ class Tencent(Provider):
     name = "Tencent Cloud"
     pricing_page = "https://buy.cloud.tencent.com/price/cvm/overview"
     calls = {"configs": Workbench, "regions": Regions, "official": Official}
+    interval = timedelta(hours=1)
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
         regions = await get_json(client, f"{WORKBENCH}/area/queryCvmRegion", json={})
