@@ -10,7 +10,9 @@ from html.parser import HTMLParser
 
 from providers.base import PayloadChanged
 
-VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())  # have no end tag
+VOID = frozenset(  # elements that have no end tag
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+)
 UNSEEN = frozenset({"script", "style", "template"})
 
 
