@@ -22,7 +22,7 @@ import msgspec
 
 S = TypeVar("S")
 T = TypeVar("T")
-Source = Literal["live", "catalogue", "bundled"]
+Source = Literal["live", "catalogue", "bundled", "rates"]  # rates: of currencies, which are no prices
 
 
 class PurchaseOption(StrEnum):

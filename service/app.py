@@ -6,8 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import httpx
@@ -22,12 +22,20 @@ from litestar.plugins.structlog import StructlogConfig, StructlogPlugin
 from providers import discover
 from service import store
 from service.catalogue import Catalogue, load
-from service.collect import AlreadyCollecting, collect, collect_bundled_if_needed, make_client
+from service.collect import (
+    AlreadyCollecting,
+    all_sources,
+    collect,
+    collect_bundled_if_needed,
+    collect_rates,
+    make_client,
+)
 from service.database import Database, open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
-from service.presentation.answers import source_of
+from service.presentation.answers import PriceSource, provider_answer, source_of
+from service.rates import EuropeanCentralBank
 from service.schedule import Job, end, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
@@ -36,6 +44,8 @@ from service.web.openapi import config as openapi_config
 from service.web.problems import exception_handlers
 from service.web.security import secure
 from service.web.services import DEPENDENCIES, Services
+
+WATCHING = timedelta(minutes=5)  # how often a change of state is looked for that no run brings about: growing stale
 
 log = structlog.get_logger()
 
@@ -84,13 +94,14 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         markets = Markets(database, catalogue, providers, clock)
         await markets.refresh()
         client = await stack.enter_async_context(make_client(settings))
-        collector = Collector(settings, database, catalogue, client, clock)
+        sources = {slug: source_of(module, settings.secrets) for slug, module in all_sources().items()}
+        collector = Collector(settings, database, catalogue, client, clock, sources)
         services = Services(
             catalogue=catalogue,
             database=database,
             markets=markets,
             estimator=RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs)),
-            sources={slug: source_of(provider, settings.secrets) for slug, provider in providers.items()},
+            sources=sources,
             collect=collector.collect,
             api_key=api_key(settings).value,
             clock=clock,
@@ -115,8 +126,15 @@ class Collector:
     catalogue: Catalogue
     client: httpx.AsyncClient
     clock: Callable[[], datetime]
+    sources: Mapping[str, PriceSource]
+    states: dict[str, str] = field(default_factory=dict)  # as they were last looked at
 
     async def collect(self, slug: str, on_start: Callable[[int], object] = lambda run_id: None) -> None:
+        if slug == EuropeanCentralBank.slug:
+            await collect_rates(
+                client=self.client, sessions=self.database.sessions, now=self.clock(), on_start=on_start
+            )
+            return
         await collect(
             discover()[slug],
             client=self.client,
@@ -128,23 +146,40 @@ class Collector:
         )
 
     async def jobs(self) -> Sequence[Job]:
-        """One per provider that can be read: a missing secret is said in its state, and asked for nowhere."""
+        """One per source that can be read: a missing secret is said in its state, and asked for nowhere."""
+        readable = [slug for slug, source in self.sources.items() if source.kind != "bundled" and source.needs is None]
+        watching = Job(name="states of sources", interval=WATCHING, run=self.log_states)
+        return [*[await self._job(slug) for slug in readable], watching]
+
+    async def _job(self, slug: str) -> Job:
+        """How the collections of a source stand: when it was last asked, and when it may be asked again."""
         async with self.database.sessions() as session:
-            states = await store.collectors(session)
-        return [
-            Job(
-                name=f"collect {slug}",
-                interval=provider.interval,
-                run=partial(self._collect_in_turn, slug),
-                last_started=states[slug].last_run.started_at if slug in states else None,
-            )
-            for slug, provider in discover().items()
-            if provider.source != "bundled" and provider.missing(self.settings.secrets) is None
-        ]
+            last = next(iter((await store.runs(session, collector=slug, limit=1)).items), None)
+            failures = await store.failures(session, slug)
+        return Job(
+            name=f"collect {slug}",
+            interval=self.sources[slug].interval,
+            run=partial(self._collect_in_turn, slug),
+            last_started=last.started_at if last else None,
+            failures=failures,
+            not_before=last.retry_at if last else None,
+            renewed=partial(self._job, slug),
+        )
 
     async def _collect_in_turn(self, slug: str) -> None:
         with suppress(AlreadyCollecting):  # somebody asked for it just now
             await self.collect(slug)
+
+    async def log_states(self) -> None:
+        """Say which sources are in another state than when last looked at: once, however long it lasts."""
+        async with self.database.sessions() as session:
+            collected = await store.collectors(session)
+        for slug, source in self.sources.items():
+            now = provider_answer(source, collected.get(slug), self.clock())
+            before = self.states.setdefault(slug, now.state)
+            if now.state != before:
+                self.states[slug] = now.state
+                log.warning("source changed its state", provider=slug, before=before, state=now.state, why=now.detail)
 
 
 def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:

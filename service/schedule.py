@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -26,6 +26,8 @@ LEADER_LOCK: Final = 0x7269_6C64  # "rild"; the migrations' lock is another
 ASK_AGAIN: Final = timedelta(seconds=5)  # how soon a follower notices that nobody leads, and a leader that it is alone
 SPREAD: Final = timedelta(seconds=20)  # jobs that are due at the start begin within it, not all at once
 JITTER: Final = 0.05  # of the interval: no source is asked by all its readers in the same second
+FIRST_WAIT: Final = timedelta(minutes=5)  # after a failure; doubled with each that follows
+LONGEST_WAIT: Final = timedelta(hours=6)  # or the interval, if that is longer
 
 AWAY: Final = (  # what a database does that stops, or has stopped
     DatabaseUnavailable,
@@ -49,6 +51,9 @@ class Job:
     interval: timedelta
     run: Callable[[], Awaitable[None]]
     last_started: datetime | None = None  # None: never
+    failures: int = 0  # in a row, of a kind that may pass
+    not_before: datetime | None = None  # by the word of whoever is asked; None: not said
+    renewed: Callable[[], Awaitable[Job]] | None = None  # how it stands after a run; None: as before
 
 
 @asynccontextmanager
@@ -127,7 +132,7 @@ class Schedule:
 
     @asynccontextmanager
     async def _jobs_running(self) -> AsyncIterator[None]:
-        scheduler = scheduler_of(await self._jobs(), self._clock(), self._spread)
+        scheduler = scheduler_of(await self._jobs(), self._clock(), self._spread, self._clock)
         scheduler.start()
         self.is_leading = True
         log.info("leading the schedule", jobs=len(scheduler.get_jobs()))
@@ -139,16 +144,18 @@ class Schedule:
             log.info("no longer leading the schedule")
 
 
-def scheduler_of(jobs: Sequence[Job], now: datetime, spread: timedelta) -> AsyncIOScheduler:
+def scheduler_of(
+    jobs: Sequence[Job], now: datetime, spread: timedelta, clock: Callable[[], datetime] | None = None
+) -> AsyncIOScheduler:
     """A scheduler with these jobs, not started. A job that is late runs once, and never beside itself."""
     scheduler = AsyncIOScheduler(timezone="UTC")
     for job in jobs:
         seconds = job.interval.total_seconds()
         scheduler.add_job(
-            _run,
+            run_in_turn,
             IntervalTrigger(seconds=seconds, timezone="UTC", jitter=seconds * JITTER),
             next_run_time=first_run(job, now, spread),
-            args=[job],
+            args=[job, scheduler, clock or (lambda: datetime.now(UTC))],
             id=job.name,
             name=job.name,
             coalesce=True,
@@ -158,13 +165,29 @@ def scheduler_of(jobs: Sequence[Job], now: datetime, spread: timedelta) -> Async
     return scheduler
 
 
-async def _run(job: Job) -> None:
+async def run_in_turn(job: Job, scheduler: AsyncIOScheduler, clock: Callable[[], datetime]) -> None:
     """Cut short when this process no longer leads: whatever it was doing is rolled back, and no failure."""
     with suppress(asyncio.CancelledError):
         await job.run()
+        if job.renewed is None:
+            return
+        stands = await job.renewed()
+        wait = wait_of(stands)
+        if scheduler.get_job(job.name):
+            due = first_run(stands, clock(), timedelta(0)) + wait * (JITTER * random.random())
+            scheduler.modify_job(job.name, next_run_time=due)
+
+
+def wait_of(job: Job) -> timedelta:
+    """How long after its last start a job is due: its interval, or after failures a wait that grows."""
+    if not job.failures:
+        return job.interval
+    doubled = FIRST_WAIT * (1 << min(job.failures - 1, 20))
+    return min(doubled, max(job.interval, LONGEST_WAIT))
 
 
 def first_run(job: Job, now: datetime, spread: timedelta) -> datetime:
     """When its interval since the last time is over: a restart asks no source sooner. What is due begins soon."""
     soon = now + spread * random.random()
-    return soon if job.last_started is None else max(soon, job.last_started + job.interval)
+    due = soon if job.last_started is None else max(soon, job.last_started + wait_of(job))
+    return max(due, job.not_before or due)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from builders import NOON
 from sqlalchemy import text
 
 from service.database import Database, DatabaseUnavailable
-from service.schedule import Job, Schedule, first_run, running_schedule, scheduler_of
+from service.schedule import Job, Schedule, first_run, run_in_turn, running_schedule, scheduler_of, wait_of
 
 SOON = timedelta(milliseconds=20)
 PATIENCE_S = 20.0  # how long a test waits for what should take milliseconds
@@ -155,6 +156,75 @@ def test_a_restart_asks_no_source_sooner_than_its_interval(last_started: datetim
     job = Job(name="ring", interval=timedelta(hours=6), run=Bell().job("nobody").run, last_started=last_started)
 
     assert first_run(job, NOON, spread=timedelta(0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("failures", "hours"), [(0, 24), (1, 1 / 12), (2, 1 / 6), (3, 1 / 3), (8, 32 / 3), (10, 24), (10_000, 24)]
+)
+def test_after_each_failure_the_wait_is_twice_as_long_up_to_the_interval(failures: int, hours: float) -> None:
+    job = Job(name="ring", interval=timedelta(hours=24), run=Bell().job("nobody").run, failures=failures)
+
+    assert wait_of(job) == timedelta(hours=hours)
+
+
+def test_a_source_that_is_asked_often_is_left_alone_for_longer_while_it_fails() -> None:
+    often = Job(name="ring", interval=timedelta(minutes=15), run=Bell().job("nobody").run, failures=12)
+
+    assert wait_of(often) == timedelta(hours=6)
+
+
+def test_nobody_is_asked_before_they_said_we_may() -> None:
+    ring, later = Bell().job("nobody").run, NOON + timedelta(hours=9)
+    job = Job(name="ring", interval=timedelta(hours=6), run=ring, last_started=NOON, failures=1, not_before=later)
+
+    assert first_run(job, NOON, spread=timedelta(0)) == later
+
+
+async def test_after_a_run_a_job_is_due_as_it_then_stands() -> None:
+    bell = Bell()
+
+    async def renewed() -> Job:
+        return replace(job, last_started=NOON, failures=3)
+
+    job = replace(bell.job("first", timedelta(hours=6)), renewed=renewed)
+    scheduler = scheduler_of([job], NOON, timedelta(0))
+
+    await run_in_turn(job, scheduler, lambda: NOON)
+
+    assert bell.rung == ["first"]
+    wait = scheduler.get_job("ring").next_run_time - NOON
+    assert timedelta(minutes=20) <= wait <= timedelta(minutes=21)
+
+
+async def test_a_run_that_breaks_is_followed_by_another(fresh_database: Database) -> None:
+    async def fail() -> None:
+        raise RuntimeError("this job is broken")
+
+    async def renewed() -> Job:
+        raise AssertionError("a broken run says nothing of how it stands")
+
+    job = Job(name="ring", interval=timedelta(hours=6), run=fail, renewed=renewed)
+    scheduler = scheduler_of([job], NOON, timedelta(0))
+
+    with pytest.raises(RuntimeError):
+        await run_in_turn(job, scheduler, lambda: NOON)
+
+    assert scheduler.get_job("ring")
+
+
+async def test_a_source_that_fails_for_a_week_holds_back_no_other(fresh_database: Database) -> None:
+    bell, started = Bell(), 0
+
+    async def hang() -> None:
+        nonlocal started
+        started += 1
+        await asyncio.Event().wait()
+
+    failing = Job(name="failing", interval=SOON, run=hang, failures=100, last_started=NOON - timedelta(days=7))
+    async with part(fresh_database, failing, bell.job("other")):
+        await until(lambda: started == 1 and len(bell.rung) >= 3)
+
+    assert started == 1
 
 
 async def test_every_job_is_late_rather_than_lost_and_differs_from_its_neighbours_by_chance() -> None:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from providers.base import Offer, PurchaseOption
 from providers.base import Source as ProviderSource
 
-Source = ProviderSource | Literal["history", "rates"]
+Source = ProviderSource | Literal["history"]
 Interconnect = Literal["nvlink", "pcie"]
 ErrorKind = Literal["provider_unavailable", "credentials_refused", "payload_changed"]
 

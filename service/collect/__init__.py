@@ -7,13 +7,14 @@ or store), rates, client.
 from service.collect.claim import AlreadyCollecting
 from service.collect.client import make_client
 from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
-from service.collect.rates import collect_rates, rates_at
+from service.collect.rates import all_sources, collect_rates, rates_at
 from service.collect.run import collect
 from service.collect.saved import as_json, body_of, check_payload
 
 __all__ = [
     "AlreadyCollecting",
     "FirstCollection",
+    "all_sources",
     "as_json",
     "body_of",
     "check_payload",

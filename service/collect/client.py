@@ -43,6 +43,7 @@ class Traffic:
 
     answers: int = 0
     bytes: int = 0
+    retry_after_s: float | None = None  # the longest that anybody asked us to wait
 
 
 traffic: ContextVar[Traffic] = ContextVar("traffic")  # of the run in whose task a request is made
@@ -176,6 +177,9 @@ class _Retries(_Around):
         await response.aclose()
         refusal = httpx.Response(response.status_code, headers=response.headers, content=b"", request=request)
         after_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+        counted = traffic.get(None)
+        if counted is not None and after_s is not None:
+            counted.retry_after_s = max(after_s, counted.retry_after_s or 0.0)
         if after_s is not None and after_s > LONGEST_RETRY_AFTER_S:
             return refusal
         raise _TryAgain(refusal, after_s)

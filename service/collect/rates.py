@@ -9,13 +9,20 @@ from datetime import datetime
 
 import httpx
 
+from providers import discover
+from providers.base import Provider
 from service import store
 from service.checks import CollectedRun
 from service.collect.claim import Sessions, claimed
 from service.collect.client import Traffic, traffic
-from service.collect.run import KINDS_OF_FAILURE, failed, report
+from service.collect.run import KINDS_OF_FAILURE, failed, report, retry_at
 from service.rates import EuropeanCentralBank, PublishedRate, Rates, believable, shipped_rates
 from service.store.prices import Asked
+
+
+def all_sources() -> dict[str, type[Provider] | type[EuropeanCentralBank]]:
+    """Everything that is read on schedule, by slug: the price sources, and the feed of exchange rates."""
+    return {**discover(), EuropeanCentralBank.slug: EuropeanCentralBank}
 
 
 async def rates_at(asked: Asked, at: datetime, since: datetime | None = None) -> Rates:
@@ -63,4 +70,6 @@ async def _read(
 
 
 def _measured(run: CollectedRun, received: Traffic, started: float) -> CollectedRun:
-    return replace(run, bytes_fetched=received.bytes, duration_s=time.perf_counter() - started)
+    duration_s = time.perf_counter() - started
+    again_at = retry_at(run.started_at, duration_s, received.retry_after_s) if run.error_kind else None
+    return replace(run, bytes_fetched=received.bytes, duration_s=duration_s, retry_at=again_at)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Final
 
@@ -26,6 +26,7 @@ from service.rates import Rates, shipped_rates
 from service.store.saving import outcome_of
 
 LONGEST_FETCH_S: Final = 600.0  # many small answers take their time; more than this is a server that drips
+LONGEST_PATIENCE_S: Final = 7 * 86_400.0
 MOST_CHARACTERS_KEPT: Final = 200_000  # of a payload whose shape is not known
 
 ERROR_KINDS: Final[Mapping[type[Exception], ErrorKind]] = {
@@ -78,6 +79,7 @@ class Fetched:
     bytes: int = 0
     duration_s: float = 0.0
     failure: Exception | None = None  # one of KINDS_OF_FAILURE
+    retry_after_s: float | None = None  # what we were asked to wait; None: nothing
 
 
 async def _fetch(provider: Provider, client: httpx.AsyncClient, payload: object) -> Fetched:
@@ -94,7 +96,13 @@ async def _fetch(provider: Provider, client: httpx.AsyncClient, payload: object)
         failure = error
     finally:
         traffic.reset(token)
-    return Fetched(answers=answers, bytes=received.bytes, duration_s=time.perf_counter() - started, failure=failure)
+    return Fetched(
+        answers=answers,
+        bytes=received.bytes,
+        duration_s=time.perf_counter() - started,
+        failure=failure,
+        retry_after_s=received.retry_after_s,
+    )
 
 
 def saved(provider: Provider, payload: object) -> Fetched:
@@ -150,12 +158,19 @@ def judge(
         bytes_fetched=fetched.bytes,
     )
     if fetched.failure:
-        return failed(empty, fetched.failure)
+        return replace(
+            failed(empty, fetched.failure), retry_at=retry_at(now, fetched.duration_s, fetched.retry_after_s)
+        )
     try:
         offers = list(provider_class(now=now).parse(fetched.answers))
     except PayloadChanged as error:
         return failed(empty, error, payload=_kept(fetched.answers))
     return _checked(empty, provider_class, offers, memory, catalogue)
+
+
+def retry_at(started_at: datetime, duration_s: float, after_s: float | None) -> datetime | None:
+    """When we may ask again by the source's own word, which is bounded: a list may come back sooner than it says."""
+    return None if after_s is None else started_at + timedelta(seconds=duration_s + min(after_s, LONGEST_PATIENCE_S))
 
 
 def failed(run: CollectedRun, failure: Exception, payload: str | None = None) -> CollectedRun:

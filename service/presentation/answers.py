@@ -13,7 +13,7 @@ from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, 
 from service.estimation.hardware import Gpu, Machine
 from service.ranking.offers import PricedOffer
 
-Source = Literal["live", "catalogue", "bundled"]
+Source = Literal["live", "catalogue", "bundled", "rates"]
 
 FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
 
@@ -324,7 +324,7 @@ class PriceSource:
     slug: str
     name: str
     pricing_page: str
-    kind: str  # live, catalogue, bundled
+    kind: str  # live, catalogue, bundled; rates: of currencies, which are no prices
     needs: str | None  # the variable of a missing secret
     interval: timedelta
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 from xml.etree import ElementTree
 
 import httpx
 
-from providers.base import PayloadChanged, get
+from providers.base import PayloadChanged, Source, get
 from service.rates.known import USD, Rates, UnknownCurrency
 
 MOST_CHARACTERS: Final = 1_000_000  # the daily file has two thousand
@@ -37,7 +37,7 @@ class EuropeanCentralBank:
     pricing_page: ClassVar[str] = (
         "https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates/html/index.en.html"
     )
-    source: ClassVar[Literal["rates"]] = "rates"
+    source: ClassVar[Source] = "rates"
     interval: ClassVar[timedelta] = timedelta(hours=6)
     url: ClassVar[str] = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
 

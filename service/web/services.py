@@ -67,7 +67,8 @@ class Services:
         """What a request may name. The database is only asked where its workload is not in the catalogue."""
         known = not isinstance(workload, str) or workload in self.catalogue.workloads
         saved = {} if known else await self.saved_workloads()
-        return Vocabulary.of(self.catalogue, self.market.offers, self.sources, saved)
+        sell = [slug for slug, source in self.sources.items() if source.kind != "rates"]
+        return Vocabulary.of(self.catalogue, self.market.offers, sell, saved)
 
     async def vocabulary_of(self, body: object) -> Vocabulary:
         return await self.vocabulary(body.get("workload") if isinstance(body, dict) else None)
