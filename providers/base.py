@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -311,6 +311,14 @@ def read_table(module: str, name: str) -> list[dict[str, str]]:
     """A CSV beside the module that reads it; lines that start with # say where its numbers come from."""
     with Path(module).with_name(name).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+CALM = Context(traps=[])  # arithmetic that never raises: what is no number stays none, and the check says so
+
+
+def spread(total: Decimal, hours: int) -> Decimal:
+    """The price per hour of a total, to ten digits."""
+    return Context(prec=10, traps=[]).divide(total, hours)
 
 
 def counts_up_to(most: int) -> Iterable[int]:
