@@ -9,8 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged
+from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged, ProviderUnavailable
+from providers.gcp import Gcp
+from providers.gpuai import GpuAi
 from providers.gpurentalprices import GpuRentalPrices
+from providers.hotaisle import HotAisle
+from providers.hyperstack import Hyperstack
+from providers.jarvislabs import JarvisLabs
+from providers.latitude import Latitude
 from providers.linode import Linode
 from providers.massedcompute import MassedCompute
 from providers.nebius import Nebius
@@ -239,3 +245,135 @@ def test_a_price_of_the_card_alone_is_left_out() -> None:
     found = list(GpuRentalPrices().parse([Answer("latest", body)]))
 
     assert [offer.provider for offer in found] == ["lambda"]
+
+
+# Google Cloud --------------------------------------------------------------------------------------------------------
+
+
+def sku(description: str, price: float, *, unit: str = "h", group: str = "GPU", usage: str = "OnDemand") -> Any:
+    money = {"currencyCode": "USD", "units": str(int(price)), "nanos": round(price % 1 * 1e9)}
+    expression = {"usageUnit": unit, "tieredRates": [{"startUsageAmount": 0, "unitPrice": money}]}
+    return {
+        "description": description,
+        "category": {"resourceGroup": group, "usageType": usage},
+        "serviceRegions": ["us-central1"],
+        "pricingInfo": [{"pricingExpression": expression}],
+    }
+
+
+def summed(*skus: Any) -> list[Offer]:
+    return list(Gcp().parse([Answer("skus", {"skus": list(skus)})]))
+
+
+A100 = [
+    sku("Nvidia Tesla A100 80GB GPU running in Americas", 4),
+    sku("A2 Instance Core running in Americas", 0.03, group="CPU"),
+    sku("A2 Instance Ram running in Americas", 0.004, group="RAM", unit="GiBy.h"),
+    sku("SSD backed Local Storage", 0.073, group="LocalSSD", unit="GiBy.mo"),
+]
+COMMITTED = [
+    sku("Commitment v1: Nvidia Tesla A100 80GB GPU running in Americas for 1 Year", 3, usage="Commit1Yr"),
+    sku("Commitment v1: A2 Cpu in Americas for 1 Year", 0.02, group="CPU", usage="Commit1Yr"),
+    sku("Commitment v1: A2 Ram in Americas for 1 Year", 0.003, group="RAM", unit="GiBy.h", usage="Commit1Yr"),
+]
+
+
+def test_a_machine_is_the_sum_of_its_parts_with_the_disk_that_comes_with_it() -> None:
+    offers = summed(*A100)
+
+    assert offers[0].instance_type == "a2-ultragpu-1g"
+    assert float(offers[0].price_per_hour) == pytest.approx(4 + 12 * 0.03 + 170 * 0.004 + 375 * 0.073 / 730)
+
+
+@pytest.mark.parametrize("missing", range(len(A100)))
+def test_a_machine_that_lacks_the_price_of_a_part_is_not_offered(missing: int) -> None:
+    assert summed(*A100[:missing], *A100[missing + 1 :]) == []
+
+
+def test_a_disk_that_cannot_be_committed_to_costs_what_it_costs_on_demand() -> None:
+    offers = [offer for offer in summed(*A100, *COMMITTED) if offer.term_months == 12]
+
+    assert offers[0].instance_type == "a2-ultragpu-1g"
+    assert float(offers[0].price_per_hour) == pytest.approx(3 + 12 * 0.02 + 170 * 0.003 + 375 * 0.073 / 730)
+
+
+def test_a_gpu_that_no_machine_is_known_to_have_goes_under_its_own_name() -> None:
+    offers = summed(
+        sku("Nvidia X100 GPU running in Americas", 2),
+        sku("Nvidia X100 Virtual Workstation GPU running in Americas", 2.2),
+        sku("Nvidia X100 GPU attached to DWS Defined Duration VMs running in Americas", 1),
+        sku("Reserved Nvidia X100 GPU in Americas", 0),
+    )
+
+    assert [(offer.gpu, offer.gpu_count) for offer in offers] == [("Nvidia X100 GPU running in Americas", 1)]
+
+
+async def test_pages_are_followed_with_a_key_of_either_name_that_stands_in_no_address() -> None:
+    asked_for: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        asked_for.append(request)
+        token = request.url.params.get("pageToken")
+        return httpx.Response(200, json={"skus": [sku("x", 1)], "nextPageToken": "" if token else "second"})
+
+    answers = await Gcp({"GCP_BILLING_API_KEY": "of-the-test"}).fetch(asked(respond))
+
+    assert [answer.parameters for answer in answers] == [{}, {"pageToken": "second"}]
+    assert {request.headers["X-Goog-Api-Key"] for request in asked_for} == {"of-the-test"}
+    assert not any("of-the-test" in str(request.url) for request in asked_for)
+
+
+async def test_a_key_that_is_none_is_told_from_a_question_that_is_none() -> None:
+    wrong_key = {"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}
+
+    with pytest.raises(CredentialsRefused):
+        await Gcp({"GOOGLE_API_KEY": "x"}).fetch(asked(lambda _: httpx.Response(400, json=wrong_key)))
+    with pytest.raises(ProviderUnavailable):
+        await Gcp({"GOOGLE_API_KEY": "x"}).fetch(asked(lambda _: httpx.Response(400, json={"error": {}})))
+
+
+# Single lists --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_that_leads_back_to_itself_is_a_changed_payload() -> None:
+    page = {"data": [], "next_cursor": "again"}
+
+    with pytest.raises(PayloadChanged, match="next_cursor"):
+        await GpuAi().fetch(asked(lambda _: httpx.Response(200, json=page)))
+
+
+async def test_a_list_with_nothing_free_may_be_null() -> None:
+    secrets = {"HOTAISLE_API_KEY": "key", "HOTAISLE_TEAM_HANDLE": "team"}
+
+    answers = await HotAisle(secrets).fetch(asked(lambda _: httpx.Response(200, content=b"null")))
+
+    assert list(HotAisle().parse(answers)) == []
+
+
+def test_a_gpu_without_machines_is_given_as_one() -> None:
+    prices = [{"name": "A100-80G-PCIe-spot", "value": "1.080000000"}, {"name": "Cloud-SSD", "value": "0.0001"}]
+
+    offers = list(Hyperstack().parse(Hyperstack().saved_answers({"pricebook_of_today": prices})))
+
+    assert [(offer.gpu, offer.gpu_count, offer.pricing) for offer in offers] == [("A100-80G-PCIe", 1, "spot")]
+    assert offers[0].available is None
+
+
+def test_a_pool_for_spot_only_has_no_other_price() -> None:
+    pool = {
+        "gpu_type": "L4", "region": "india-noida-01", "price_per_hour": 0.44, "num_free_devices": 1, "vram": "24",
+        "spot_price": 0.29, "spot_only_server": True,
+    }  # fmt: skip
+
+    offers = list(JarvisLabs().parse([Answer("server_meta", {"server_meta": [pool]})]))
+
+    assert [(offer.pricing, float(offer.price_per_hour)) for offer in offers] == [("spot", 0.29)]
+
+
+async def test_the_price_page_is_read_where_there_is_no_token() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="<html></html>") if request.url.path == "/pricing" else httpx.Response(401)
+
+    answers = await Latitude().fetch(asked(respond))
+
+    assert [(answer.call, answer.body) for answer in answers] == [("page", "<html></html>")]
