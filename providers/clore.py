@@ -16,7 +16,7 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Header, Offer, Provider, get_json, narrow
+from providers.base import Answer, Header, Offer, Provider, get_json, narrow, spread
 
 HOURS_PER_DAY = 24
 
@@ -99,7 +99,7 @@ def offer_of(server: Server, gpu: str, per_day: Decimal) -> Offer:
         gpu=gpu,
         gpu_count=len(server.gpu_array),
         gpu_memory_gb=specs.gpuram,
-        price_per_hour=(per_day / HOURS_PER_DAY).quantize(Decimal("1e-6")),
+        price_per_hour=spread(per_day, HOURS_PER_DAY),
         currency="USD",
         region=country,
         country=country,

@@ -13,7 +13,7 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, Provider, get_json, narrow
+from providers.base import CALM, Answer, Offer, Provider, get_json, narrow
 
 ASKED = {
     "version": "2025-03-21",  # of the API: its answers have the shape of that day
@@ -70,7 +70,7 @@ def offers_of(gpu: str, variant: Variant) -> Iterator[Offer]:
         gpu=gpu,
         gpu_count=variant.gpu_count,
         gpu_memory_gb=variant.vram / 2**30,
-        price_per_hour=variant.cost_per_hour / 100,
+        price_per_hour=CALM.divide(variant.cost_per_hour, 100),
         currency="USD",
         available=False,
         vcpus=variant.cpu_count,

@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from providers.base import (
+    CALM,
     Answer,
     CredentialsRefused,
     Keys,
@@ -212,7 +213,7 @@ def at_its_prices(gpu: Priced, machine: Offer, places: Mapping[str, Mapping[str,
     for price, pricing in ((gpu.on_demand, PurchaseOption.ON_DEMAND), (gpu.spot, PurchaseOption.SPOT)):
         if price and (pricing is PurchaseOption.ON_DEMAND or price != gpu.on_demand):
             yield from in_its_places(
-                replace(machine, price_per_hour=price * machine.gpu_count, pricing=pricing), places
+                replace(machine, price_per_hour=CALM.multiply(price, machine.gpu_count), pricing=pricing), places
             )
 
 

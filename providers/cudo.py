@@ -25,6 +25,7 @@ import httpx
 import msgspec
 
 from providers.base import (
+    CALM,
     Answer,
     Bearer,
     Offer,
@@ -193,11 +194,8 @@ class Size:
     memory_gib: int
 
     def price(self, parts: Parts) -> Decimal:
-        return (
-            parts.gpu_price_hr.value
-            + parts.vcpu_price_hr.value * self.vcpus
-            + parts.memory_gib_price_hr.value * self.memory_gib
-        )
+        price = CALM.fma(parts.vcpu_price_hr.value, self.vcpus, parts.gpu_price_hr.value)
+        return CALM.fma(parts.memory_gib_price_hr.value, self.memory_gib, price)
 
 
 def size_of(vm: VmType) -> Size:
@@ -220,7 +218,7 @@ def vm_offers(vm: VmType, memory_gb: float | None) -> Iterator[Offer]:
             gpu=re.sub(r" *\(.*\)$", "", vm.gpu_model),  # "A40 (compute mode)"
             gpu_count=count,
             gpu_memory_gb=memory_gb,
-            price_per_hour=size.price(vm) * count,
+            price_per_hour=CALM.multiply(size.price(vm), count),
             currency="USD",
             region=vm.data_center_id,
             country=country_of(vm.data_center_id),
@@ -232,7 +230,9 @@ def vm_offers(vm: VmType, memory_gb: float | None) -> Iterator[Offer]:
         yield on_demand
         for parts in vm.prices:
             if months_in(parts.commitment_term):
-                yield replace(on_terms(on_demand, parts.commitment_term), price_per_hour=size.price(parts) * count)
+                yield replace(
+                    on_terms(on_demand, parts.commitment_term), price_per_hour=CALM.multiply(size.price(parts), count)
+                )
 
 
 # Bare metal ----------------------------------------------------------------------------------------------------------

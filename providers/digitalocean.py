@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Annotated
 
 import httpx
 import msgspec
@@ -42,7 +43,7 @@ class Disk(msgspec.Struct):
 
 
 class GpuInfo(msgspec.Struct):
-    count: int
+    count: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
     vram: Amount  # of all GPUs
     model: str  # nvidia_h100, amd_mi300x
 

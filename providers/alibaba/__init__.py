@@ -19,7 +19,18 @@ from functools import cache
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, get, get_json, narrow, read_table
+from providers.base import (
+    Answer,
+    Offer,
+    PayloadChanged,
+    Provider,
+    PurchaseOption,
+    get,
+    get_json,
+    narrow,
+    read_table,
+    spread,
+)
 
 FILES = "https://g.alicdn.com/aliyun/ecs-price-info-intl"
 VERSION = re.compile(r"ecs-price-info-intl/(\d+(?:\.\d+)+)/")
@@ -118,7 +129,7 @@ def committed(machine: Offer, total: Decimal, months: int) -> Offer:
         machine,
         pricing=PurchaseOption.RESERVED,
         term_months=months,
-        price_per_hour=(total / (months * HOURS_PER_MONTH)).quantize(Decimal("1e-6")),
+        price_per_hour=spread(total, months * HOURS_PER_MONTH),
         upfront=total,
     )
 
