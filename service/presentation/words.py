@@ -285,8 +285,9 @@ def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Mar
 
 
 def _nothing_within_limits(closest: ExclusionExample, request: RankingRequest, scale: TimeScale) -> Markup:
-    deadline = f"within {request.deadline_days:g} days" if request.deadline_days is not None else ""
-    budget = f"for {usd(request.budget_usd)}" if request.budget_usd is not None else ""
+    plural = "" if request.deadline_days == 1 else "s"
+    deadline = "" if request.deadline_days is None else f"within {request.deadline_days:g} day{plural}"
+    budget = "" if request.budget_usd is None else f"for {usd(request.budget_usd)}"
     form = Markup("<strong>Nothing finishes {}.</strong> Closest: {}: {}, {}.")
     limits = " and ".join(filter(None, (deadline, budget)))
     return form.format(limits, times(closest.title), scale.words(closest.days or 0.0), usd(closest.cost_usd or 0.0))

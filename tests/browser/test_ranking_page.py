@@ -1,0 +1,211 @@
+"""The ranking page in a real browser: the same numbers as the API's, for everybody, with nothing but HTML and CSS."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from browsing import Visiting
+from playwright.async_api import Page, expect
+from serving import HOSTILE, LONG_REGION
+
+
+async def api(address: str, query: str = "") -> dict[str, object]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"{address}/api/v1/ranking?{query}")
+        answer: dict[str, object] = response.json()
+        return answer
+
+
+async def shown(page: Page, column: int) -> list[float]:
+    """The exact numbers behind the rounded ones of one column."""
+    cells = page.locator(f".region tbody tr td:nth-of-type({column}) data")
+    return [float(value) for value in await cells.evaluate_all("cells => cells.map(cell => cell.value)")]
+
+
+async def test_the_page_answers_before_anything_is_asked(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        assert await visit.go("/") == 200
+
+        await expect(visit.page.locator("h1")).to_have_text("Train nanochat d32: rig or rent?")
+        answer = await visit.page.locator("section.answer").inner_text()
+        assert re.search(r"Cheapest.*: \$\d", answer)
+        assert re.search(r"[Ss]oonest.*(days|hours)", answer)
+        assert "RTX 4070" in answer
+        assert await visit.page.locator(".region tbody tr").count() >= 10
+
+
+async def test_the_numbers_are_the_apis(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        for query in ("", "sort=days&country=ES", "per=gpu&usd_per_day=20&sort=score"):
+            await visit.go(f"/?{query}")
+            options = (await api(visit.address, query))["options"]
+
+            assert await shown(visit.page, 2) == [option["days"]["p50"] for option in options]  # type: ignore[attr-defined]
+            assert await shown(visit.page, 3) == [option["cost_usd"]["p50"] for option in options]  # type: ignore[attr-defined]
+
+
+async def test_what_was_considered_is_ranked_or_excluded(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/?deadline_days=2")
+
+        words = await visit.page.locator(".counts").inner_text()
+        considered, ranked, excluded = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", words)[:3])
+        assert considered == ranked + excluded
+        assert excluded > 0
+        await visit.page.get_by_text(re.compile(r"^\d+ excluded:")).click()
+        await expect(visit.page.get_by_role("heading", name=re.compile("Past the deadline"))).to_be_visible()
+
+
+async def test_every_price_says_where_it_was_read_and_when(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/?rig=none")
+
+        rows = visit.page.locator(".region tbody tr")
+        for row in await rows.all():
+            await expect(row.locator("td.price time")).to_have_count(1)
+            assert re.search(r"live|catalogue|bundled", await row.locator("td.price").inner_text())
+
+
+async def test_the_form_is_filled_in_and_sent_by_keyboard(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+
+        await visit.page.get_by_label("Country", exact=True).focus()
+        await visit.page.keyboard.type("Spain")
+        await visit.page.get_by_label("Electricity, $ per kWh").focus()
+        await visit.page.keyboard.type("0,21")
+        await visit.page.keyboard.press("Enter")
+        await visit.page.wait_for_url("**electricity_usd_per_kwh**")
+
+        assert visit.page.url == f"{visit.address}/?country=ES&electricity_usd_per_kwh=0.21"
+        assert "RTX 4070 at home (ES)" in await visit.page.locator("section.answer").inner_text()
+
+
+async def test_every_control_is_reached_by_tab_and_shows_that_it_is(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+        focused = [await _next_in_focus(visit.page) for _ in range(34)]
+
+        names = [name for name, _ in focused]
+        assert names[0] == "Skip to the ranking"
+        assert {"workload", "rig", "country", "electricity_usd_per_kwh", "deadline_days", "sort"} <= set(names)
+        assert "none" not in {outline for _, outline in focused}
+
+
+async def _next_in_focus(page: Page) -> tuple[str, str]:
+    """What the next Tab leads to, and how its outline is drawn."""
+    await page.keyboard.press("Tab")
+    name, outline = await page.evaluate(
+        """() => {
+            const element = document.activeElement;
+            const own = element.matches(":focus");  // not so on the calendar button inside a date field
+            return [element.id || element.innerText, own ? getComputedStyle(element).outlineStyle : "its own"];
+        }"""
+    )
+    return str(name), str(outline)
+
+
+async def test_a_column_is_sorted_by_its_heading(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+
+        await visit.page.locator(".region thead").get_by_role("link", name=re.compile("Days|Hours")).click()
+        await visit.page.wait_for_url("**sort=days**")
+
+        days = await shown(visit.page, 2)
+        assert days == sorted(days)
+        assert await visit.page.locator("[aria-sort]").all_inner_texts() == [
+            await visit.page.locator(".region thead th").nth(2).inner_text()
+        ]
+
+
+async def test_bad_input_is_named_beside_its_fields_and_kept(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        assert await visit.go("/?country=Spain&min_gpus=0&deadline_days=abc") == 400
+
+        assert (await visit.page.title()).startswith("Error:")
+        problem = visit.page.get_by_role("alert")
+        assert await problem.get_by_role("link").count() == 3
+        await problem.get_by_role("link", name=re.compile("Done within")).click()
+        field = visit.page.get_by_label("Done within, days")
+        await expect(field).to_have_value("abc")
+        await expect(field).to_have_attribute("aria-invalid", "true")
+        assert "must be a number" in await visit.page.locator("#deadline_days-error").inner_text()
+
+
+async def test_where_limits_leave_nothing_the_closest_is_named_and_the_limit_can_be_dropped(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/?budget_usd=1&deadline_days=1")
+        assert "Closest:" in await visit.page.locator("section.answer").inner_text()
+
+        await visit.page.get_by_role("link", name="Drop the budget").click()
+        await visit.page.wait_for_url("**/?deadline_days=1")
+
+        assert await visit.page.locator(".region tbody tr").count() > 0
+
+
+async def test_names_that_were_meant_to_do_harm_are_only_words(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        dialogs: list[str] = []
+        visit.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        await visit.go("/?gpu=RTX 4090&per=offer")
+
+        table = await visit.page.locator(".region tbody").inner_text()
+        assert HOSTILE in table
+        assert LONG_REGION in table
+        assert '"Bob" & <b>sons</b>' in table
+        assert await visit.page.locator(".region b, main script").count() == 0
+        assert dialogs == []
+
+
+@pytest.mark.parametrize("path", ["/", "/?gpu=RTX 4090&per=offer", "/?country=Spain", "/api"])
+@pytest.mark.parametrize("width", [320, 360, 1280])
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+async def test_no_page_scrolls_sideways(visiting: Visiting, path: str, width: int, color_scheme: str) -> None:
+    async with visiting(width=width, height=740, color_scheme=color_scheme) as visit:
+        await visit.go(path)
+
+        assert not await visit.is_wider_than_its_window()
+
+
+async def test_on_a_phone_the_form_is_folded_and_opens_by_enter(visiting: Visiting) -> None:
+    async with visiting(width=360, height=740) as visit:
+        await visit.go("/")
+        country = visit.page.get_by_label("Country", exact=True)
+        await expect(country).to_be_hidden()
+
+        await visit.page.locator(".filters > summary").focus()
+        await visit.page.keyboard.press("Enter")
+
+        await expect(country).to_be_visible()
+
+
+async def test_the_page_is_the_same_without_script(visiting: Visiting) -> None:
+    async with visiting() as with_script, visiting(java_script_enabled=False) as without:
+        await with_script.go("/?workload=nanochat-d20")
+        await without.go("/?workload=nanochat-d20")
+
+        assert await without.page.locator("main").inner_text() == await with_script.page.locator("main").inner_text()
+
+
+async def test_an_option_says_where_its_hours_and_its_money_come_from(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+        await visit.page.locator(".region tbody tr").first.get_by_role("link").click()
+        await visit.page.wait_for_url("**/option?**")
+
+        for heading in ("The bill", "Where a step's time goes", "Where the memory goes"):
+            await expect(visit.page.get_by_role("heading", name=heading)).to_be_visible()
+        await visit.page.get_by_role("link", name="All options").click()
+        await visit.page.wait_for_url(f"{visit.address}/")
+
+
+async def test_an_option_that_is_gone_says_so(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        assert await visit.go("/option?option=0123456789ab&sort=days") == 404
+
+        await expect(visit.page.get_by_role("link", name="Show today's ranking")).to_have_attribute(
+            "href", "/?sort=days"
+        )
