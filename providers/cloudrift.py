@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
@@ -50,6 +51,7 @@ class CloudRift(Provider):
     name = "CloudRift"
     pricing_page = "https://www.cloudrift.ai/pricing"
     calls = {"instance_types": Listing}
+    interval = timedelta(hours=1)
     url = "https://api.cloudrift.ai/api/v1/instance-types/list"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:

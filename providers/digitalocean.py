@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -78,6 +79,7 @@ class DigitalOcean(Provider):
     pricing_page = "https://www.digitalocean.com/pricing/gpu-droplets"
     calls = {"sizes": Sizes}
     auth = Bearer("DIGITALOCEAN_TOKEN")  # the name in the vendor's own documentation
+    interval = timedelta(hours=1)
     url = "https://api.digitalocean.com/v2/sizes"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:

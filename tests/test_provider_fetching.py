@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from providers.alibaba import Alibaba
 from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged, ProviderUnavailable
+from providers.crusoe import Crusoe
+from providers.cudo import Cudo
 from providers.gcp import Gcp
 from providers.gpuai import GpuAi
 from providers.gpurentalprices import GpuRentalPrices
@@ -20,11 +28,14 @@ from providers.latitude import Latitude
 from providers.linode import Linode
 from providers.massedcompute import MassedCompute
 from providers.nebius import Nebius
+from providers.pages import dollars, read_page
+from providers.recording import from_text
 from providers.runpod import RunPod
 from providers.skypilot import SkyPilot
 from providers.vast import Vast
 from providers.verda import Verda
 
+PAYLOADS = Path(__file__).with_name("payloads")
 Respond = Callable[[httpx.Request], httpx.Response]
 
 
@@ -377,3 +388,114 @@ async def test_the_price_page_is_read_where_there_is_no_token() -> None:
     answers = await Latitude().fetch(asked(respond))
 
     assert [(answer.call, answer.body) for answer in answers] == [("page", "<html></html>")]
+
+
+# Prices in one place, machines in another ----------------------------------------------------------------------------
+
+CRUSOE_KEYS = {"CRUSOE_ACCESS_KEY": "access", "CRUSOE_SECRET_KEY": "c2VjcmV0", "CRUSOE_PROJECT_ID": "project"}
+
+
+def crusoe_answers() -> dict[str, Answer]:
+    recording = from_text((PAYLOADS / "crusoe.json").read_text(encoding="utf-8"))
+    return {each.answer.call: each.answer for each in recording.answers}
+
+
+async def test_requests_for_machines_are_signed_with_path_and_time() -> None:
+    asked_for: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        asked_for.append(request)
+        return httpx.Response(200, json={"items": []})
+
+    await Crusoe(CRUSOE_KEYS, datetime(2026, 11, 24, 12, tzinfo=UTC)).fetch(asked(respond))
+
+    page, types, capacities = asked_for
+    assert "Authorization" not in page.headers
+    assert types.url.path == "/v1alpha5/projects/project/compute/vms/types"
+    assert capacities.headers["X-Crusoe-Timestamp"] == "2026-11-24T12:00:00+00:00"
+    text = b"/v1alpha5/capacities\n\nGET\n2026-11-24T12:00:00+00:00\n"
+    signature = base64.urlsafe_b64encode(hmac.digest(b"secret", text, "sha256")).decode().rstrip("=")
+    assert capacities.headers["Authorization"] == f"Bearer 1.0:access:{signature}"
+
+
+def test_machines_without_the_page_have_no_prices() -> None:
+    answers = crusoe_answers()
+
+    with pytest.raises(PayloadChanged, match="price page"):
+        list(Crusoe().parse([answers["types"], answers["capacities"]]))
+
+
+def test_a_page_without_machines_gives_each_gpu_singly() -> None:
+    offers = list(Crusoe().parse([crusoe_answers()["page"]]))
+
+    assert {offer.gpu_count for offer in offers} == {1}
+    assert all(offer.count_is_derived and offer.available is None for offer in offers)
+
+
+# Cudo Compute --------------------------------------------------------------------------------------------------------
+
+
+def cudo_vm(**changes: Any) -> dict[str, Any]:
+    prices = {name: {"value": "0.01"} for name in ("gpuPriceHr", "vcpuPriceHr", "memoryGibPriceHr")}
+    vm = {"dataCenterId": "no-oslo-1", "machineType": "genoa", "gpuModel": "L40S", "maxGpuFree": 1}
+    return {**vm, **prices, **changes}
+
+
+@pytest.mark.parametrize(
+    ("ratios", "vcpus", "gib"),
+    [
+        ({}, 8, 32),
+        ({"minVcpuPerGpu": 12}, 12, 32),
+        ({"maxVcpuPerGpu": 4, "minVcpuPerMemoryGib": 0.25}, 4, 16),
+        ({"maxVcpuPerMemoryGib": 0.2, "maxVcpuPerGpu": "Infinity"}, 8, 40),
+    ],
+)
+def test_a_machine_put_together_keeps_the_ratios_of_its_type(ratios: dict[str, Any], vcpus: int, gib: int) -> None:
+    (offer,) = Cudo().parse([Answer("vm_types", {"machineTypes": [cudo_vm(**ratios)]})])
+
+    assert (offer.vcpus, offer.host_memory_gb) == (vcpus, gib)
+    assert offer.price_per_hour == (1 + vcpus + gib) * Decimal("0.01")
+
+
+def test_lists_that_have_the_same_name_may_stand_side_by_side() -> None:
+    metal = {"id": "h100", "gpus": 8, "gpuModelId": "nvidia-h100", "prices": [], "machinesFree": 1}
+    body = {"machineTypes": [cudo_vm()], "bareMetal": [metal], "gpuModels": []}
+
+    answers = Cudo().saved_answers(body)
+
+    assert [answer.call for answer in answers] == ["vm_types", "machine_types", "gpu_models"]
+
+
+async def test_a_list_that_is_cut_off_is_a_changed_payload() -> None:
+    with pytest.raises(PayloadChanged, match="cut at 1 of 2"):
+        await Cudo().fetch(asked(lambda _: httpx.Response(200, json={"machineTypes": [{}], "totalCount": 2})))
+
+
+# Alibaba Cloud -------------------------------------------------------------------------------------------------------
+
+
+def test_a_type_with_gpus_that_no_table_knows_goes_under_its_own_name_and_a_slice_does_not() -> None:
+    hourly = {"hours": [{"price": "9.90", "period": "1"}]}
+    keys = [f"us-east-1::ecs.{name}::vpc::linux::optimized" for name in ("ebmgn9g.64xlarge", "vgn7i-m4.xlarge")]
+
+    offers = list(Alibaba().parse([Answer("prices", {"currency": "USD", "pricingInfo": dict.fromkeys(keys, hourly)})]))
+
+    assert [offer.gpu for offer in offers] == ["ecs.ebmgn9g.64xlarge"]
+
+
+# The words of a page -------------------------------------------------------------------------------------------------
+
+
+def test_a_price_in_another_currency_or_unit_is_a_changed_payload() -> None:
+    assert dollars("$1,883.40 per hour", "per hour") == Decimal("1883.40")
+    assert dollars("Contact sales") is None
+    for text in ("€1.29 per hour", "$1.29 per month", "1.29"):
+        with pytest.raises(PayloadChanged):
+            dollars(text, "per hour")
+
+
+def test_a_page_is_read_however_carelessly_it_is_written() -> None:
+    page = read_page("<ul><li class='a b'>one<br>more<li>two</ul></p><script>if (1 < 2) {}</script>" + "<div>" * 5000)
+
+    assert page.text == "one more two"
+    assert page.first("li", css_class="b").own_text == "one more"
