@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import httpx
 import pytest
 from browsing import Visiting
 from playwright.async_api import Page, expect
 from serving import HOSTILE, LONG_REGION
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 
 async def api(address: str, query: str = "") -> dict[str, object]:
@@ -168,6 +171,19 @@ async def test_no_page_scrolls_sideways(visiting: Visiting, path: str, width: in
         await visit.go(path)
 
         assert not await visit.is_wider_than_its_window()
+
+
+@pytest.mark.parametrize("path", ["/", "/?country=Spain&min_gpus=0", "/?budget_usd=1", "/api", "/option?option=none"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+async def test_nobody_is_shut_out(visiting: Visiting, path: str, width: int, color_scheme: str) -> None:
+    async with visiting(width=width, color_scheme=color_scheme) as visit:
+        await visit.go(path)
+
+        await visit.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await visit.page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
 
 
 async def test_on_a_phone_the_form_is_folded_and_opens_by_enter(visiting: Visiting) -> None:
