@@ -40,6 +40,7 @@ from service.schedule import Job, end, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
 from service.web.caching import PriceCaching
+from service.web.methods import head_as_get
 from service.web.openapi import config as openapi_config
 from service.web.problems import exception_handlers
 from service.web.security import secure
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], datetime] =
             yield
 
     prometheus = PrometheusConfig(app_name="rig_or_rent", prefix="rig_or_rent", group_path=True)
-    return Litestar(
+    app = Litestar(
         route_handlers=[*api.routers, dashboard.router],
         lifespan=[lifespan],
         dependencies=DEPENDENCIES,
@@ -81,6 +82,8 @@ def create_app(settings: Settings | None = None, clock: Callable[[], datetime] =
         plugins=[StructlogPlugin(StructlogConfig(_logging(), enable_middleware_logging=False))],
         state=State(),
     )
+    app.asgi_handler = head_as_get(app.asgi_handler)
+    return app
 
 
 @asynccontextmanager

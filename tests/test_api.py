@@ -552,6 +552,14 @@ async def test_requests_are_counted_for_prometheus(client: Client) -> None:
     assert "rig_or_rent_requests_total" in metrics.text
 
 
+@pytest.mark.parametrize("path", ["/", "/api/v1/ranking", "/health/ready", "/nothing"])
+async def test_head_is_answered_as_get_without_content(client: Client, path: str) -> None:
+    got, head = await client.get(path), await client.head(path)
+
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers.get("content-type") == got.headers.get("content-type")
+
+
 @pytest.mark.parametrize("path", ["/", "/api", "/option?option=none", "/api/v1/ranking", "/nothing", "/metrics"])
 async def test_every_answer_tells_the_browser_what_it_may_not_do(client: Client, path: str) -> None:
     headers = (await client.get(path)).headers

@@ -120,7 +120,7 @@ def evidence(option: Option) -> str:
 
 
 def availability(available: bool | None) -> str:
-    return {True: "available", False: "not now", None: "not said"}[available]
+    return {True: "available", False: "out of stock now", None: "stock not said"}[available]
 
 
 def reason(name: str) -> str:

@@ -19,6 +19,7 @@ from litestar.response import Redirect, Template
 from litestar.template import TemplateConfig
 from markupsafe import Markup, escape
 
+from service.market import provider_name
 from service.parameters import FieldError, InvalidParameters
 from service.presentation import numbers, words
 from service.presentation.chart import series
@@ -143,7 +144,8 @@ async def _form(services: Services, parameters: Mapping[str, Sequence[str]], err
 
 
 def _provider_names(services: Services) -> dict[str, str]:
-    return {slug: source.name for slug, source in services.sources.items()}
+    slugs = {*services.sources, *services.market.offers.provider.values}
+    return {slug: provider_name(slug, services.sources) for slug in slugs}
 
 
 # Files of the package ------------------------------------------------------------------------------------------------

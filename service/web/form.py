@@ -41,6 +41,13 @@ LABELS: Final = {
     "max_age_hours": "Oldest price",
     "limit": "Rows",
 }
+UNITS: Final = {
+    "electricity_usd_per_kwh": "${} per kWh",
+    "deadline_days": "{} days",
+    "budget_usd": "${}",
+    "usd_per_day": "${}",
+    "max_age_hours": "{} hours",
+}
 PRICINGS: Final = {"on_demand": "On demand", "spot": "Spot (may be interrupted)", "reserved": "Reserved"}
 
 
@@ -152,7 +159,7 @@ class Form:
     @property
     def electricity_placeholder(self) -> str:
         known = self.catalogue.electricity.get(self.chosen("country").upper())
-        return f"{known.usd_per_kwh:g}" if known else ""
+        return f"{known.usd_per_kwh:.3g}" if known else ""
 
     @property
     def gpu_names(self) -> list[str]:
@@ -179,7 +186,9 @@ class Form:
         if name in ("country", "cloud_country"):
             known = self.catalogue.electricity.get(value.upper())
             return known.name if known else value
-        return PRICINGS[value].split(" (")[0].lower() if name == "pricing" and value in PRICINGS else value
+        if name == "pricing" and value in PRICINGS:
+            return PRICINGS[value].split(" (")[0].lower()
+        return UNITS[name].format(value) if name in UNITS else value
 
     # What is set -----------------------------------------------------------------------------------------------------
 

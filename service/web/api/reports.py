@@ -1,0 +1,162 @@
+"""Reports as they were sent: in a list, in every form, and as the page that the mail links to; and the way out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath
+from litestar.response import Template
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service import store
+from service.parameters import FieldError, InvalidParameters
+from service.reports import keeping
+from service.reports.keeping import ReportAnswer, report_answer
+from service.reports.mail_page import CHART, UNSUBSCRIBE
+from service.web.api.subscriptions import is_id
+from service.web.openapi import PAGING, operation, problems, query
+from service.web.pages import Items, asked_page
+from service.web.security import may_write
+from service.web.services import AnyRequest, Services, parameters_of
+
+ON_A_PAGE: Final = 50
+JSON, HTML, MARKDOWN, TEXT = "application/json", "text/html", "text/markdown", "text/plain"
+MAIL_POLICY: Final = (  # a mail's style is in its tags; nothing in it runs, and nothing is fetched but its picture
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'none'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+
+
+@get(
+    "/reports",
+    tags=["reports"],
+    summary="Reports that were made, the newest first",
+    operation_class=operation(
+        query=PAGING,
+        changed={"limit": {"default": ON_A_PAGE, "meaning": "rows on a page, 1 to 1000, newest first"}},
+        extra=[query("subscription", "only of the subscription with this id")],
+    ),
+    responses=problems(400, 503),
+)
+async def list_reports(
+    request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Items[ReportAnswer]:
+    parameters = parameters_of(request)
+    limit = (await asked_page(services, {"limit": parameters.get("limit", ())}, ON_A_PAGE)).limit
+    asked = {name: _last(parameters.get(name, ())) for name in ("cursor", "subscription")}
+    subscription = asked["subscription"]
+    if subscription is not None and not is_id(subscription):
+        raise InvalidParameters([FieldError("subscription", "must be the id of a subscription")])
+    try:
+        page = await store.reports(session, subscription_id=subscription, limit=limit, cursor=asked["cursor"])
+    except store.InvalidCursor as error:
+        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
+    told = may_write(request)
+    url = services.reports.maker.public_url
+    return Items(tuple(report_answer(row, url, with_errors=told) for row in page.items), page.next_cursor)
+
+
+@get(
+    "/reports/{report_id:str}",
+    tags=["reports"],
+    summary="A report exactly as it was sent, with the ranking that it showed",
+    description="`Accept: text/html`, `text/markdown` or `text/plain` gives that form.",
+    operation_class=operation(),
+    responses={
+        200: ResponseSpec(dict[str, Any], description="The report", generate_examples=False),
+        **problems(404, 406, 503),
+    },
+)
+async def get_report(
+    request: AnyRequest, report_id: FromPath[str], session: NamedDependency[AsyncSession]
+) -> Response[Any]:
+    row = await _row(session, report_id)
+    accepted = request.accept.best_match([JSON, HTML, MARKDOWN, TEXT])
+    if accepted == JSON:
+        deliveries = [keeping.delivery_answer(each, with_errors=may_write(request)) for each in row.deliveries]
+        told = {**row.value, "ranking": row.ranking, "deliveries": deliveries}
+        return Response(told, media_type=JSON, headers={"Vary": "Accept"})
+    if accepted == HTML:
+        return _page(row)
+    forms = {MARKDOWN: row.markdown, TEXT: row.text.replace(UNSUBSCRIBE, _not_yours(row))}
+    if accepted not in forms:
+        detail = f"A report can be had as {JSON}, {HTML}, {MARKDOWN} or {TEXT}."
+        raise HTTPException(detail, status_code=406)
+    return Response(forms[accepted], media_type=f"{accepted}; charset=utf-8", headers={"Vary": "Accept"})
+
+
+@get("/reports/{report_id:str}", include_in_schema=False)
+async def report_page(report_id: FromPath[str], session: NamedDependency[AsyncSession]) -> Response[Any]:
+    return _page(await _row(session, report_id))
+
+
+@get("/reports/{report_id:str}/chart.png", include_in_schema=False)
+async def report_chart(report_id: FromPath[str], session: NamedDependency[AsyncSession]) -> Response[bytes]:
+    row = await _row(session, report_id)
+    if row.chart is None:
+        raise NotFoundException("This report has no picture.")
+    return Response(row.chart, media_type="image/png", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+@get("/unsubscribe/{token:str}", include_in_schema=False)
+async def unsubscribe_page(
+    token: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Response[Any]:
+    """Changes nothing: scanners of mail follow links."""
+    name = await keeping.name_of(session, _destination(services, token))
+    context = {"token": token, "name": name, "done": None}
+    return Template("unsubscribe.html", context=context, headers={"Cache-Control": "no-store"})
+
+
+@post("/unsubscribe/{token:str}", status_code=200, include_in_schema=False)
+async def unsubscribe(
+    request: AnyRequest,
+    token: FromPath[str],
+    services: NamedDependency[Services],
+    session: NamedDependency[AsyncSession],
+) -> Response[Any]:
+    """By a mail program's one click (RFC 8058) or by the page's button; twice is as good as once."""
+    destination = _destination(services, token)
+    if b"pause=" in (await request.body())[:200]:
+        name, done = await keeping.pause_by_link(session, destination), "paused"
+    else:
+        name, done = await keeping.unsubscribe(session, destination, services.clock()), "unsubscribed"
+    context = {"token": token, "name": name, "done": done}
+    return Template("unsubscribe.html", context=context, headers={"Cache-Control": "no-store"})
+
+
+HANDLERS = [list_reports, get_report]
+PAGES = [report_page, report_chart, unsubscribe_page, unsubscribe]
+
+
+async def _row(session: AsyncSession, report_id: str) -> store.StoredReport:
+    row = await store.report(session, report_id) if is_id(report_id) else None
+    if row is None:
+        raise NotFoundException("There is no such report; see /api/v1/reports.")
+    return row
+
+
+def _page(row: store.StoredReport) -> Response[Any]:
+    """As it was sent; but for the link that is only its reader's."""
+    page = row.html.replace(CHART, f"/reports/{row.id}/chart.png").replace(UNSUBSCRIBE, _not_yours(row))
+    headers = {"Content-Security-Policy": MAIL_POLICY, "Vary": "Accept", "Cache-Control": "no-cache"}
+    return Response(page, media_type=f"{HTML}; charset=utf-8", headers=headers)
+
+
+def _not_yours(row: store.StoredReport) -> str:
+    return str(row.value["report_url"])
+
+
+def _destination(services: Services, token: str) -> int:
+    destination = services.reports.sealer.destination_of(token)
+    if destination is None:
+        raise NotFoundException("This link is not one of ours, or it was cut short. Open it from the mail again.")
+    return destination
+
+
+def _last(values: Any) -> str | None:
+    return next((value.strip() for value in reversed(values) if value.strip()), None)
