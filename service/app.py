@@ -36,6 +36,7 @@ from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation.answers import PriceSource, provider_answer, source_of
 from service.rates import EuropeanCentralBank
+from service.reports.opening import open_desk
 from service.schedule import Job, end, running_schedule
 from service.settings import Settings, api_key
 from service.web import api, dashboard
@@ -99,12 +100,23 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         client = await stack.enter_async_context(make_client(settings))
         sources = {slug: source_of(module, settings.secrets) for slug, module in all_sources().items()}
         collector = Collector(settings, database, catalogue, client, clock, sources)
+        estimator = RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs))
+        desk = open_desk(
+            settings,
+            database=database,
+            catalogue=catalogue,
+            markets=markets,
+            estimator=estimator,
+            sources=sources,
+            clock=clock,
+        )
         services = Services(
             catalogue=catalogue,
             database=database,
             markets=markets,
-            estimator=RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs)),
+            estimator=estimator,
             sources=sources,
+            reports=await stack.enter_async_context(desk),
             collect=collector.collect,
             api_key=api_key(settings).value,
             clock=clock,
@@ -116,6 +128,8 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         following = asyncio.create_task(markets.follow(), name="market")
         stack.push_async_callback(end, [following])
         if settings.scheduler:
+            reporting = asyncio.create_task(services.reports.work(), name="reports")
+            stack.push_async_callback(end, [reporting])
             await stack.enter_async_context(running_schedule(collector.jobs, connect=database.connect, clock=clock))
         yield services
 

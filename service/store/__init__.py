@@ -1,10 +1,12 @@
 """What we remember: prices with their dates, runs, what was set aside, and the few questions asked of them.
 
-Reading order: tables (what is kept), saving and rates (how a run is remembered), prices, runs, workloads (the
-questions).
+Reading order: tables (what is kept), saving, past and rates (how a run is remembered), prices, history,
+runs, workloads (the questions).
 """
 
 from service.store import outbox
+from service.store.history import Chosen, DayOfGpu, PastPrice, ever_sold, offer_exists, prices_by_day, prices_of_offer
+from service.store.past import Held, Span, save_history, spans_held
 from service.store.prices import CurrentPrice, KnownPrice, current_prices, known_prices, live_providers, previous
 from service.store.rates import exchange_rates, save_rates
 from service.store.report_tables import StoredDelivery, StoredDestination, StoredReport, StoredSubscription
@@ -37,17 +39,22 @@ from service.store.workloads import WorkloadExists, add_workload, saved_workload
 
 __all__ = [
     "CHANNEL",
+    "Chosen",
     "CollectorState",
     "CurrentPrice",
+    "DayOfGpu",
     "ExchangeRate",
+    "Held",
     "InvalidCursor",
     "KnownPrice",
     "Outcome",
     "Page",
+    "PastPrice",
     "Price",
     "Run",
     "SavedWorkload",
     "Sku",
+    "Span",
     "StoredDelivery",
     "StoredDestination",
     "StoredRejection",
@@ -62,14 +69,18 @@ __all__ = [
     "current_prices",
     "destination",
     "due_subscriptions",
+    "ever_sold",
     "exchange_rates",
     "failures",
     "known_prices",
     "last_outcome",
     "last_report_before",
     "live_providers",
+    "offer_exists",
     "outbox",
     "previous",
+    "prices_by_day",
+    "prices_of_offer",
     "rejections",
     "report",
     "reports",
@@ -77,10 +88,12 @@ __all__ = [
     "run",
     "run_is_under_way",
     "runs",
+    "save_history",
     "save_rates",
     "save_run",
     "saved_workload",
     "saved_workloads",
+    "spans_held",
     "subscription",
     "subscriptions",
     "subscriptions_named",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.store.tables import ID, Table
@@ -47,7 +47,11 @@ class StoredSubscription(Table):
     problem: Mapped[str | None]  # why the last report could not be made
 
     destinations: Mapped[list[StoredDestination]] = relationship(
-        back_populates="subscription", lazy="raise", passive_deletes=True, order_by="StoredDestination.id"
+        back_populates="subscription",
+        lazy="raise",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="StoredDestination.id",
     )
 
 
@@ -86,8 +90,8 @@ class StoredReport(Table):
     made_at: Mapped[datetime]
     language: Mapped[str]
     subject: Mapped[str]
-    value: Mapped[dict[str, Any]]  # every number and sentence of it
-    ranking: Mapped[dict[str, Any]]
+    value: Mapped[dict[str, Any]] = mapped_column(JSON)  # every number and sentence of it, in the order of its fields
+    ranking: Mapped[dict[str, Any]] = mapped_column(JSON)
     html: Mapped[str]
     text: Mapped[str]
     markdown: Mapped[str]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Generic, TypeVar
 
@@ -40,6 +40,8 @@ class CollectorState:
     last_run: Run
     last_success: Run | None  # the newest run that was believed
     offers: int  # prices that are not closed
+    last_read: Run | None = None  # the newest run whose answers were understood, believed or not
+    rejected: Mapping[str, int] = field(default_factory=dict)  # offers that it set aside, by reason
 
 
 async def runs(
@@ -92,6 +94,7 @@ async def rejections(
     collector: str | None = None,
     run_id: int | None = None,
     reason: str | None = None,
+    newest: bool = False,  # only of each collector's newest run that was read: what there is to work off
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[StoredRejection]:
@@ -109,6 +112,9 @@ async def rejections(
         chosen = chosen.where(Run.id == run_id)
     if reason is not None:
         chosen = chosen.where(StoredRejection.reason == reason)
+    if newest:
+        read = select(func.max(Run.id)).where(Run.outcome != "failed").group_by(Run.collector)
+        chosen = chosen.where(StoredRejection.run_id.in_(read))
     return await _page(session, chosen, limit)
 
 
@@ -131,10 +137,32 @@ async def collectors(session: AsyncSession) -> dict[str, CollectorState]:
     success = await _newest_runs(session, select(Run).where(Run.outcome == "ok"))
     counted = select(Sku.collector, func.count()).join(Price).where(Price.closed_at.is_(None)).group_by(Sku.collector)
     offers = dict((await session.execute(counted)).all())
+    read = await _newest_runs(session, select(Run).where(Run.outcome != "failed"))
+    rejected = await _rejected(session, [run.id for run in read.values()])
     return {
-        slug: CollectorState(last_run=newest, last_success=success.get(slug), offers=offers.get(slug, 0))
+        slug: CollectorState(
+            last_run=newest,
+            last_success=success.get(slug),
+            offers=offers.get(slug, 0),
+            last_read=read.get(slug),
+            rejected=rejected.get(read[slug].id, {}) if slug in read else {},
+        )
         for slug, newest in last.items()
     }
+
+
+async def _rejected(session: AsyncSession, run_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """What each of these runs set aside, by reason, the most frequent first."""
+    counted = (
+        select(StoredRejection.run_id, StoredRejection.reason, func.count().label("offers"))
+        .where(StoredRejection.run_id.in_(run_ids))
+        .group_by(StoredRejection.run_id, StoredRejection.reason)
+        .order_by(func.count().desc(), StoredRejection.reason)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for run_id, reason, offers in (await session.execute(counted)).all():
+        found.setdefault(run_id, {})[reason] = offers
+    return found
 
 
 async def _newest_runs(session: AsyncSession, chosen: Select[Run]) -> dict[str, Run]:

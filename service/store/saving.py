@@ -43,7 +43,7 @@ async def save_run(session: AsyncSession, run: CollectedRun, run_id: int | None 
     session.add(row)
     await session.flush()
     connection = await session.connection()
-    await _save_rejections(connection, row.id, run)
+    await save_rejections(connection, row.id, run)
     if row.outcome == "ok":
         row.opened, row.closed, row.extended = await _save_observations(connection, row.id, run)
         await session.flush()
@@ -86,7 +86,7 @@ def _storable(words: str | None) -> str | None:
 # The quarantine ------------------------------------------------------------------------------------------------------
 
 
-async def _save_rejections(connection: AsyncConnection, run_id: int, run: CollectedRun) -> None:
+async def save_rejections(connection: AsyncConnection, run_id: int, run: CollectedRun) -> None:
     old = {"collector": run.collector, "oldest": run.started_at - REJECTIONS_KEPT}
     await connection.execute(text(FORGET_REJECTIONS), old)
     rows = [(run_id, rejection.reason, rejection.detail, _as_json(rejection)) for rejection in run.rejections]
@@ -122,7 +122,7 @@ async def _save_observations(connection: AsyncConnection, run_id: int, run: Coll
 
     await do(ONE_RUN_OF_A_COLLECTOR_AT_A_TIME)
     await do(STAGE)
-    await copy(connection, "staged", (*KEY, *ABOUT, *SEEN), map(_record, run.observations))
+    await copy(connection, "staged", (*KEY, *ABOUT, *SEEN), map(record_of, run.observations))
     await do("ANALYZE staged")
     await do(MATCH)
     await do("ANALYZE matched")
@@ -141,7 +141,7 @@ async def _save_observations(connection: AsyncConnection, run_id: int, run: Coll
     return opened, closed, extended
 
 
-def _record(o: Observation) -> tuple[Any, ...]:
+def record_of(o: Observation) -> tuple[Any, ...]:
     """In the order of KEY, ABOUT and SEEN."""
     key = (o.provider, o.seller, o.instance_type, o.gpu, o.gpu_count, o.region, o.tier, o.pricing, o.term_months)
     about = (o.gpu_memory_gb, o.country, o.source, o.source_url, o.count_is_derived)
@@ -158,11 +158,11 @@ async def copy(
     await driver.copy_records_to_table(table, columns=list(columns), records=rows)
 
 
-def _comma(columns: tuple[str, ...], of: str = "") -> str:
+def comma(columns: tuple[str, ...], of: str = "") -> str:
     return ", ".join(f"{of}.{column}" if of else column for column in columns)
 
 
-def _same_key(one: str, other: str) -> str:
+def same_key(one: str, other: str) -> str:
     """Equality in which missing equals missing, in a form that PostgreSQL can hash: IS NOT DISTINCT FROM is none."""
     absent = {"seller": "''", "region": "''", "tier": "''", "term_months": "0"}
     return " AND ".join(
@@ -190,27 +190,27 @@ CREATE TEMPORARY TABLE matched ON COMMIT DROP AS
 SELECT staged.*,
        sku.id AS sku_id,
        sku.missed_runs > 0
-         OR ({_comma(ABOUT, "sku")}) IS DISTINCT FROM ({_comma(ABOUT, "staged")}) AS is_described_anew,
+         OR ({comma(ABOUT, "sku")}) IS DISTINCT FROM ({comma(ABOUT, "staged")}) AS is_described_anew,
        price.id AS price_id,
        price.last_seen AS last_seen,
        (price.price_per_hour, price.currency) = (staged.price_per_hour, staged.currency)
          AND price.upfront IS NOT DISTINCT FROM staged.upfront AS is_unchanged
   FROM staged
-  LEFT JOIN (SELECT * FROM sku WHERE collector = :collector) AS sku ON {_same_key("sku", "staged")}
+  LEFT JOIN (SELECT * FROM sku WHERE collector = :collector) AS sku ON {same_key("sku", "staged")}
   LEFT JOIN price ON price.sku_id = sku.id AND price.closed_at IS NULL
 """
 
 ADD_SKUS: Final = f"""
 WITH new AS (
-  INSERT INTO sku (collector, {_comma(KEY + ABOUT)})
-  SELECT :collector, {_comma(KEY + ABOUT)} FROM matched WHERE sku_id IS NULL
-  RETURNING id, {_comma(KEY)}
+  INSERT INTO sku (collector, {comma(KEY + ABOUT)})
+  SELECT :collector, {comma(KEY + ABOUT)} FROM matched WHERE sku_id IS NULL
+  RETURNING id, {comma(KEY)}
 )
-UPDATE matched SET sku_id = new.id FROM new WHERE {_same_key("matched", "new")}
+UPDATE matched SET sku_id = new.id FROM new WHERE {same_key("matched", "new")}
 """
 
 UPDATE_SKUS: Final = f"""
-UPDATE sku SET ({_comma(ABOUT)}, missed_runs) = ROW ({_comma(ABOUT, "matched")}, 0)
+UPDATE sku SET ({comma(ABOUT)}, missed_runs) = ROW ({comma(ABOUT, "matched")}, 0)
   FROM matched WHERE matched.sku_id = sku.id AND matched.is_described_anew
 """
 

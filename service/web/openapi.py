@@ -118,6 +118,7 @@ def config() -> OpenAPIConfig:
             Tag(name="ranking", description="Every way to run a workload, with its days and dollars"),
             Tag(name="catalogue", description="What is known: accelerators, workloads, electricity"),
             Tag(name="prices", description="What is offered now, where it was read, and what was set aside"),
+            Tag(name="reports", description="What changed, sent on schedule, and what was sent"),
             Tag(name="service", description="Whether the service is well"),
         ],
         path="/schema",

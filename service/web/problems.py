@@ -17,6 +17,7 @@ from litestar.types import ExceptionHandlersMap
 from service.collect import AlreadyCollecting
 from service.database import DatabaseTooNew, DatabaseUnavailable
 from service.parameters import FieldError, InvalidParameters
+from service.reports.desk import NoSuchSubscription
 from service.store import WorkloadExists
 from service.web.services import AnyRequest
 
@@ -52,6 +53,7 @@ def exception_handlers() -> ExceptionHandlersMap:
         InvalidParameters: lambda request, error: answer(request, invalid(error)),
         DatabaseUnavailable: lambda request, error: answer(request, _unavailable(error)),
         WorkloadExists: lambda request, error: answer(request, _conflict(error)),
+        NoSuchSubscription: lambda request, error: answer(request, _missing(error)),
         AlreadyCollecting: lambda request, error: answer(request, _conflict(error)),
         DatabaseTooNew: lambda request, error: answer(request, _unavailable(error)),
         HTTPException: lambda request, error: answer(request, _refused(request, error)),
@@ -111,6 +113,10 @@ def _fields(error: HTTPException) -> tuple[FieldError, ...]:
 
 def _unavailable(error: Exception) -> Answered:
     return Answered(_problem(503, str(error)), {"Retry-After": "10"})
+
+
+def _missing(error: Exception) -> Answered:
+    return Answered(_problem(404, f"{error}."))
 
 
 def _conflict(error: Exception) -> Answered:

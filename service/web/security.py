@@ -27,14 +27,19 @@ HEADERS: Final = {
 
 def require_key(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuses whoever does not show the installation's key."""
-    services: Services = connection.app.state.services
-    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), services.api_key.encode()):
+    if may_write(connection):
         return
     raise NotAuthorizedException(
         "This call needs the installation's key: Authorization: Bearer <key>.",
         headers={"WWW-Authenticate": 'Bearer realm="rig-or-rent"'},
     )
+
+
+def may_write(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the installation's key is shown."""
+    services: Services = connection.app.state.services
+    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), services.api_key.encode())
 
 
 async def secure(message: Message, scope: Scope) -> None:

@@ -32,6 +32,7 @@ from service.parameters import (
 from service.presentation.answers import PriceSource
 from service.ranking.option import ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
+from service.reports.desk import Desk
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 
@@ -45,6 +46,7 @@ class Services:
     markets: Markets
     estimator: RememberingEstimator
     sources: Mapping[str, PriceSource]  # by slug
+    reports: Desk
     collect: Callable[[str, Callable[[int], object]], Awaitable[object]]  # a run now; it tells its id when it starts
     api_key: str
     clock: Callable[[], datetime]
@@ -103,6 +105,14 @@ class Services:
             begun.cancel()
             await task
         return await begun
+
+    async def send_report(self, subscription_id: str) -> str:
+        """A report now; its id. It is sent beside the caller. Raises what keeps it from being made."""
+        report_id = await self.reports.send_now(subscription_id)
+        task = asyncio.ensure_future(self.reports.deliver_due(report_id))
+        self.started.add(task)
+        task.add_done_callback(self.started.discard)
+        return report_id
 
     @property
     def market(self) -> Market:

@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
 from service.parameters import FieldError, InvalidParameters
-from service.reports import keeping
+from service.reports import keeping, mail_page, plain
 from service.reports.keeping import ReportAnswer, report_answer
-from service.reports.mail_page import CHART, UNSUBSCRIBE
 from service.web.api.subscriptions import is_id
 from service.web.openapi import PAGING, operation, problems, query
 from service.web.pages import Items, asked_page
@@ -82,7 +81,7 @@ async def get_report(
         return Response(told, media_type=JSON, headers={"Vary": "Accept"})
     if accepted == HTML:
         return _page(row)
-    forms = {MARKDOWN: row.markdown, TEXT: row.text.replace(UNSUBSCRIBE, _not_yours(row))}
+    forms = {MARKDOWN: row.markdown, TEXT: plain.for_everybody(row.text)}
     if accepted not in forms:
         detail = f"A report can be had as {JSON}, {HTML}, {MARKDOWN} or {TEXT}."
         raise HTTPException(detail, status_code=406)
@@ -108,24 +107,17 @@ async def unsubscribe_page(
 ) -> Response[Any]:
     """Changes nothing: scanners of mail follow links."""
     name = await keeping.name_of(session, _destination(services, token))
-    context = {"token": token, "name": name, "done": None}
+    context = {"token": token, "name": name, "done": False}
     return Template("unsubscribe.html", context=context, headers={"Cache-Control": "no-store"})
 
 
 @post("/unsubscribe/{token:str}", status_code=200, include_in_schema=False)
 async def unsubscribe(
-    request: AnyRequest,
-    token: FromPath[str],
-    services: NamedDependency[Services],
-    session: NamedDependency[AsyncSession],
+    token: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> Response[Any]:
     """By a mail program's one click (RFC 8058) or by the page's button; twice is as good as once."""
-    destination = _destination(services, token)
-    if b"pause=" in (await request.body())[:200]:
-        name, done = await keeping.pause_by_link(session, destination), "paused"
-    else:
-        name, done = await keeping.unsubscribe(session, destination, services.clock()), "unsubscribed"
-    context = {"token": token, "name": name, "done": done}
+    name = await keeping.unsubscribe(session, _destination(services, token), services.clock())
+    context = {"token": token, "name": name, "done": True}
     return Template("unsubscribe.html", context=context, headers={"Cache-Control": "no-store"})
 
 
@@ -142,13 +134,9 @@ async def _row(session: AsyncSession, report_id: str) -> store.StoredReport:
 
 def _page(row: store.StoredReport) -> Response[Any]:
     """As it was sent; but for the link that is only its reader's."""
-    page = row.html.replace(CHART, f"/reports/{row.id}/chart.png").replace(UNSUBSCRIBE, _not_yours(row))
+    page = mail_page.for_everybody(row.html).replace(mail_page.CHART, f"/reports/{row.id}/chart.png")
     headers = {"Content-Security-Policy": MAIL_POLICY, "Vary": "Accept", "Cache-Control": "no-cache"}
     return Response(page, media_type=f"{HTML}; charset=utf-8", headers=headers)
-
-
-def _not_yours(row: store.StoredReport) -> str:
-    return str(row.value["report_url"])
 
 
 def _destination(services: Services, token: str) -> int:

@@ -125,6 +125,7 @@ async def get_run(
             OF_PROVIDER,
             query("run", "only of this run", OpenAPIType.INTEGER, minimum=1),
             query("reason", "only with this reason, such as unknown_gpu"),
+            query("newest", "only of each provider's newest run that was read", OpenAPIType.BOOLEAN, default=False),
         ],
     ),
     responses=problems(400, 503),
@@ -139,11 +140,12 @@ async def list_rejections(
         collector=_provider(services, parameters),
         run_id=_run_id(parameters),
         reason=_last(parameters, "reason"),
+        newest=_flag(parameters, "newest"),
         limit=limit,
         cursor=_last(parameters, "cursor"),
     )
     page = await _paged(asked)
-    return Items(tuple(rejection_answer(each) for each in page.items), page.next_cursor)
+    return Items(tuple(rejection_answer(each, services.catalogue) for each in page.items), page.next_cursor)
 
 
 HANDLERS = [list_providers, post_collection, list_runs, get_run, list_rejections]
@@ -174,6 +176,13 @@ def _run_id(parameters: Mapping[str, Sequence[str]]) -> int | None:
     if not (given.isascii() and given.isdigit() and 0 < int(given) <= LARGEST_ID):
         raise InvalidParameters([FieldError("run", f"must be the id of a run, a whole number, not {given[:60]!r}")])
     return int(given)
+
+
+def _flag(parameters: Mapping[str, Sequence[str]], name: str) -> bool:
+    given = _last(parameters, name)
+    if given is not None and given.lower() not in ("true", "1", "false", "0"):
+        raise InvalidParameters([FieldError(name, f"must be true or false, not {given[:60]!r}")])
+    return given is not None and given.lower() in ("true", "1")
 
 
 async def _paged(asked: Awaitable[store.Page[Row]]) -> store.Page[Row]:

@@ -37,8 +37,9 @@ KEYED: Final[dict[str, Any]] = {"tags": ["reports"], "guards": [require_key], "s
     "/subscriptions",
     **KEYED,
     summary="Subscribe to reports",
-    description="`schedule` is a cron expression in a time zone, or `every` daily, weekly or monthly `at` a time of day;"
-    " it may be missing where there are `alerts`. A webhook without a `secret` gets one made, told in this answer only.",
+    description="`schedule` is a cron expression in a time zone, or `every` (daily, weekly, monthly) `at` a time;"
+    " it may be missing where there are `alerts`."
+    " A webhook without a `secret` gets one made, which only this answer tells.",
     operation_class=operation(body=BODY),
     responses=problems(400, 401, 503),
 )

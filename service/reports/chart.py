@@ -1,0 +1,149 @@
+"""The medians of a few GPUs over the last weeks as a picture for mails: small multiples with a label at each end."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any, Final
+
+from service.reports.language import words
+from service.reports.report import Median, Report
+
+SHOWN: Final = 4
+WIDTH, SCALE = 552, 2  # shown at 552 px, drawn at twice that
+PADDING: Final = 12
+PANEL_HEIGHT: Final = 64
+INK, MUTED, RULE, LINE = "#16191d", "#545b64", "#d7dbe0", "#12418f"
+
+
+def as_png(report: Report) -> bytes | None:
+    """The picture; None where no median has a past."""
+    shown = [median for median in report.medians if len(median.points) > 1][:SHOWN]
+    if not shown:
+        return None
+    return _drawn(json.dumps(_spec(shown, report.language), sort_keys=True))
+
+
+@lru_cache(maxsize=64)  # subscriptions of the same GPUs show the same picture
+def _drawn(spec: str) -> bytes:
+    import vl_convert  # loads a JavaScript engine: only what draws pays for it
+
+    return vl_convert.vegalite_to_png(spec, scale=SCALE)
+
+
+def _spec(shown: list[Median], language: str) -> dict[str, Any]:
+    said = words(language)
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "background": "#ffffff",
+        "padding": PADDING,
+        "title": {
+            "text": said.say("chart_unit"),
+            "anchor": "start",
+            "fontSize": 12,
+            "fontWeight": "normal",
+            "color": MUTED,
+            "offset": 10,
+        },
+        "config": {"view": {"stroke": None}, "font": "DejaVu Sans, Liberation Sans, sans-serif"},
+        "spacing": 14,
+        "vconcat": [
+            _panel(median, is_last=number == len(shown) - 1, language=language) for number, median in enumerate(shown)
+        ],
+    }
+
+
+def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
+    """One GPU: a step line, since a price holds until it changes; its own scale from zero."""
+    said = words(language)
+    values = [
+        {"at": point.at.strftime("%Y-%m-%dT%H:%M:%SZ"), "usd": round(point.median_usd, 4)} for point in median.points
+    ]
+    top = max(point.median_usd for point in median.points) * 1.15
+    label = said.usd_rate(median.median_usd)
+    days = said.is_spanish
+    x: dict[str, Any] = {
+        "field": "at",
+        "type": "temporal",
+        "scale": {"type": "utc"},
+        "axis": {
+            "title": None,
+            "labels": is_last,
+            "ticks": is_last,
+            "domainColor": RULE,
+            "tickColor": RULE,
+            "grid": False,
+            "labelColor": MUTED,
+            "labelFontSize": 11,
+            "tickCount": 5,
+            "format": "%d/%m" if days else "%-d %b",
+            "labelFlush": True,
+        },
+    }
+    y: dict[str, Any] = {
+        "field": "usd",
+        "type": "quantitative",
+        "scale": {"domain": [0, top], "nice": False},
+        "axis": None,
+    }
+    ends = [values[0] | {"text": said.usd_rate(median.points[0].median_usd)}, values[-1] | {"text": label}]
+    return {
+        "width": WIDTH - 2 * PADDING - 132 - 62,
+        "height": PANEL_HEIGHT,
+        "data": {"values": values},
+        "encoding": {"x": x, "y": y},
+        "layer": [
+            {"mark": {"type": "area", "interpolate": "step-after", "color": LINE, "opacity": 0.1}},
+            {"mark": {"type": "line", "interpolate": "step-after", "color": LINE, "strokeWidth": 2}},
+            {
+                "data": {"values": ends[-1:]},
+                "mark": {"type": "point", "filled": True, "size": 50, "color": LINE, "opacity": 1},
+            },
+            {
+                "data": {"values": ends[-1:]},
+                "mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 13, "fontWeight": "bold", "color": INK},
+                "encoding": {"text": {"field": "text", "type": "nominal"}},
+            },
+            {
+                "data": {"values": [{"name": median.gpu}]},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "baseline": "middle",
+                    "fontSize": 13,
+                    "color": INK,
+                    "limit": 122,
+                },
+                "encoding": {
+                    "x": {"value": -130},
+                    "y": {"value": PANEL_HEIGHT / 2 - 8},
+                    "text": {"field": "name", "type": "nominal"},
+                },
+            },
+            {
+                "data": {"values": [{"name": _change(median, language)}]},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "baseline": "middle",
+                    "fontSize": 11,
+                    "color": MUTED,
+                    "limit": 122,
+                },
+                "encoding": {
+                    "x": {"value": -130},
+                    "y": {"value": PANEL_HEIGHT / 2 + 9},
+                    "text": {"field": "name", "type": "nominal"},
+                },
+            },
+        ],
+    }
+
+
+def _change(median: Median, language: str) -> str:
+    """What the whole line shows."""
+    said, first = words(language), median.points[0].median_usd
+    change = 100 * (median.median_usd / first - 1) if first else 0.0
+    days = (median.points[-1].at - median.points[0].at).days
+    percent = said.signed_percent(change) if abs(change) >= 0.05 else f"±{said.percent(0)}"
+    return f"{percent} · {said.span(median.points[-1].at - median.points[0].at)}" if days else percent

@@ -1,0 +1,361 @@
+"""Where reports are made and sent: whose time has come, which alert fires, what waits in the outbox.
+
+Several processes may do this on one database. A report and what is to be delivered of it are stored in the transaction
+that moves the subscription on: a process that is killed has done all of it or nothing. A delivery is claimed for a
+while, sent, and marked; when its claimer dies, another sends it again under the same idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service import store
+from service.market import AWAY
+from service.parameters import InvalidParameters
+from service.reports import alerts as watching
+from service.reports.compose import Fired
+from service.reports.mail_page import UNSUBSCRIBE
+from service.reports.maker import Made, Maker, id_of
+from service.reports.outgoing import Outgoing, Refused, TryAgain
+from service.reports.sealing import Sealer, Unreadable
+from service.reports.senders import Senders
+from service.reports.subscription import Subscription
+from service.store import StoredReport, StoredSubscription
+from service.store.outbox import Claimed
+
+T = TypeVar("T")
+
+DELAYS: Final = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400))
+GIVING_UP: Final = timedelta(hours=12)
+CLAIM: Final = timedelta(seconds=90)  # longer than any attempt takes: senders.TOTAL_S and the marking
+AT_ONCE: Final = 32  # deliveries of one process
+PER_LANE: Final = 8  # of them to one place
+LOOK_AGAIN_S: Final = 2.0  # for what other processes have made, and for what is due by the clock
+
+log = structlog.get_logger()
+
+
+class NoSuchSubscription(Exception):
+    """There is no subscription of this id or name."""
+
+
+class NowhereToSend(Exception):
+    """Every destination of the subscription has been unsubscribed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Makes reports and hands them over."""
+
+    maker: Maker
+    senders: Senders
+    sealer: Sealer
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # Making ----------------------------------------------------------------------------------------------------------
+
+    async def make_due(self) -> int:
+        """A report for every subscription whose time has come; a time that was missed is made up for once."""
+        made = 0
+        while (outcome := await self._next(self._next_due)) is not None:
+            made += outcome
+        return made
+
+    async def check_alerts(self) -> int:
+        """A report for every alert that fires."""
+        made = 0
+        while (outcome := await self._next(self._next_to_check)) is not None:
+            made += outcome
+        return made
+
+    async def send_now(self, subscription_id: str) -> str:
+        """Make a report because somebody asks; the id it has. Raises NoSuchSubscription, NowhereToSend."""
+        async with self.maker.database.sessions.begin() as session:
+            row = await store.subscription(session, subscription_id, lock=True)
+            if row is None:
+                raise NoSuchSubscription(f"there is no subscription {subscription_id}")
+            if not _active(row):
+                raise NowhereToSend(f"{row.name} has no destination left")
+            now = self.maker.clock()
+            made = await self.maker.report_for(session, row, "asked", now, slot=f"asked {now.isoformat()}")
+            await self._keep(session, row, made, now)
+        self.woken.set()
+        return made.report.id
+
+    async def _next(self, take: Callable[[AsyncSession], Awaitable[int | None]]) -> int | None:
+        async with self.maker.database.sessions.begin() as session:
+            made = await take(session)
+        if made:
+            self.woken.set()
+        return made
+
+    async def _next_due(self, session: AsyncSession) -> int | None:
+        """One subscription's scheduled report. None: no more is due."""
+        now = self.maker.clock()
+        due = await store.due_subscriptions(session, now, 1)
+        if not due:
+            return None
+        row = due[0]
+        subscription_id, slot = row.id, f"schedule {row.next_at:%Y-%m-%dT%H:%M:%SZ}"
+        schedule = Subscription.of(row).schedule
+        following = schedule.next_after(now) if schedule else None
+        made, problem = await self._isolated(session, row, self._scheduled(session, row, slot, now))
+        await _set(session, subscription_id, next_at=following, problem=problem)
+        return made or 0
+
+    async def _scheduled(self, session: AsyncSession, row: StoredSubscription, slot: str, now: datetime) -> int:
+        if not _active(row):
+            return 0
+        made = await self.maker.report_for(session, row, "schedule", now, slot=slot)
+        if row.only_changes and made.report.since is not None and not made.report.has_news:
+            return 0
+        await self._keep(session, row, made, now)
+        subscription = Subscription.of(row)
+        states = watching.states_of(row.alert_states)
+        told = watching.told(subscription.alerts, states, made.report.cheapest_usd)
+        await _set(session, row.id, last_report_id=made.report.id, alert_states=_stored(told))
+        return 1
+
+    async def _next_to_check(self, session: AsyncSession) -> int | None:
+        now, version = self.maker.clock(), self.maker.market.version
+        found = await store.subscriptions_to_check(session, version, now, 1)
+        if not found:
+            return None
+        row = found[0]
+        subscription_id = row.id
+        made, problem = await self._isolated(session, row, self._checked(session, row, now))
+        checked: dict[str, Any] = {"alerts_checked_at": now, "alerts_checked_market": version}
+        await _set(session, subscription_id, **checked, **({"problem": problem} if problem else {}))
+        return made or 0
+
+    async def _checked(self, session: AsyncSession, row: StoredSubscription, now: datetime) -> int:
+        subscription = Subscription.of(row)
+        seen = await self.maker.seen(session, subscription, now)
+        fired, states = watching.check(subscription.alerts, watching.states_of(row.alert_states), seen)
+        changed: dict[str, Any] = {"alert_states": _stored(states)}
+        if fired and _active(row):
+            made = await self._alerted(session, row, fired, now)
+            if row.cron is None:
+                changed["last_report_id"] = made.report.id
+        await _set(session, row.id, **changed)
+        return 1 if fired else 0
+
+    async def _alerted(
+        self, session: AsyncSession, row: StoredSubscription, fired: Sequence[Fired], now: datetime
+    ) -> Made:
+        """Several alerts at once are one report: its subject tells the first."""
+        slot = f"alert {fired[0].kind} {now.isoformat()}"
+        made = await self.maker.report_for(session, row, "alert", now, slot=slot, fired=fired[0])
+        await self._keep(session, row, made, now)
+        return made
+
+    async def _isolated(
+        self, session: AsyncSession, row: StoredSubscription, work: Coroutine[Any, Any, int]
+    ) -> tuple[int | None, str | None]:
+        """How many reports came of it, or why none could: one subscription's trouble is no other's."""
+        subscription_id = row.id
+
+        async def in_savepoint() -> int:
+            async with session.begin_nested():
+                return await work
+
+        task = asyncio.ensure_future(in_savepoint())
+        await asyncio.wait([task])
+        error = task.exception()
+        if error is None:
+            return task.result(), None
+        if isinstance(error, AWAY):
+            raise error
+        if isinstance(error, InvalidParameters):
+            return None, f"no report can be made: {error}"
+        log.error("report broke", subscription=subscription_id, exc_info=error)
+        return None, "no report can be made: something broke on our side, the log says what"
+
+    async def _keep(self, session: AsyncSession, row: StoredSubscription, made: Made, now: datetime) -> None:
+        """The report and what is to be delivered of it."""
+        stored = made.stored()
+        session.add(stored)
+        await session.flush()
+        session.add_all(
+            store.StoredDelivery(
+                report_id=stored.id,
+                destination_id=destination.id,
+                kind=destination.kind,
+                lane=destination.lane,
+                idempotency_key=f"{stored.id}-{destination.id}",
+                next_attempt_at=now,
+            )
+            for destination in _active(row)
+        )
+        await session.flush()
+
+    # Delivering ------------------------------------------------------------------------------------------------------
+
+    async def deliver_due(self, report_id: str | None = None) -> None:
+        """Send what waits, many at once, until nothing is due; who hangs holds up only their own lane."""
+        under_way: dict[asyncio.Task[None], str] = {}
+        try:
+            while True:
+                claimed = await self._claim(under_way.values(), report_id)
+                for each in claimed:
+                    under_way[asyncio.create_task(self._attempt(each))] = each.lane
+                if not under_way:
+                    return
+                done, _ = await asyncio.wait(under_way, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    del under_way[task]
+                    if error := task.exception():  # its claim runs out, and it is tried again
+                        log.error("delivery broke", exc_info=error)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _claim(self, lanes: Iterable[str], report_id: str | None) -> Sequence[Claimed]:
+        busy = Counter(lanes)
+        room = AT_ONCE - busy.total()
+        if room <= 0:
+            return []
+        now = self.maker.clock()
+        full = [lane for lane, count in busy.items() if count >= PER_LANE]
+        async with self.maker.database.sessions.begin() as session:
+            return await store.outbox.claim(
+                session,
+                now,
+                now + CLAIM,
+                limit=room,
+                per_lane=PER_LANE,
+                without_lanes=full,
+                report_id=report_id,
+            )
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        """One attempt, and what follows from it."""
+        async with self.maker.database.sessions() as session:
+            report = await session.get_one(StoredReport, claimed.report_id)
+        try:
+            await self.senders.send(self._outgoing(claimed, report))
+        except (Refused, Unreadable) as refused:
+            await self._failed(claimed, str(refused))
+        except TryAgain as trouble:
+            await self._later(claimed, trouble)
+        else:
+            async with self.maker.database.sessions.begin() as session:
+                await store.outbox.mark_sent(session, claimed.id, self.maker.clock())
+
+    def _outgoing(self, claimed: Claimed, report: StoredReport) -> Outgoing:
+        """The report with the reader's own links in it. Raises Unreadable."""
+        url = f"{self.maker.public_url}/unsubscribe/{self.sealer.token(claimed.destination_id)}"
+        return Outgoing(
+            idempotency_key=claimed.idempotency_key,
+            kind=claimed.kind,
+            shown=claimed.shown,
+            secrets=self.sealer.unseal(claimed.sealed),
+            unsubscribe_url=url,
+            report_id=report.id,
+            made_at=report.made_at,
+            language=report.language,
+            subject=report.subject,
+            value=report.value,
+            html=report.html.replace(UNSUBSCRIBE, url),
+            text=report.text.replace(UNSUBSCRIBE, url),
+            markdown=report.markdown,
+            chart=report.chart,
+        )
+
+    async def _later(self, claimed: Claimed, trouble: TryAgain) -> None:
+        now = self.maker.clock()
+        again = next_attempt(claimed.attempts, claimed.first_attempt_at, now, trouble.after)
+        if again is None:
+            await self._failed(claimed, f"given up after {claimed.attempts} attempts: {trouble}")
+            return
+        log.warning("delivery waits", kind=claimed.kind, report=claimed.report_id, reason=str(trouble))
+        async with self.maker.database.sessions.begin() as session:
+            await store.outbox.mark_later(session, claimed.id, str(trouble), again)
+
+    async def _failed(self, claimed: Claimed, reason: str) -> None:
+        log.error("delivery failed", kind=claimed.kind, report=claimed.report_id, reason=reason)
+        async with self.maker.database.sessions.begin() as session:
+            await store.outbox.mark_failed(session, claimed.id, reason)
+
+    # For ever --------------------------------------------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Make and send until cancelled."""
+        await asyncio.gather(self._again(self._make), self._again(self._deliver))
+
+    async def _make(self) -> None:
+        if self.maker.is_ready:
+            await self.make_due()
+            await self.check_alerts()
+
+    async def _deliver(self) -> None:
+        self.woken.clear()
+        await self.deliver_due()
+
+    async def _again(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Again and again; a database that is away is asked again, and said once."""
+        is_away = False
+        while True:
+            try:
+                await do()
+            except AWAY as error:
+                if not is_away:
+                    log.warning("reports wait for the database", reason=str(error) or type(error).__name__)
+                is_away = True
+            else:
+                is_away = False
+            if do == self._deliver:
+                await _within(self.woken.wait(), LOOK_AGAIN_S)
+            else:
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def next_attempt(
+    attempts: int, first_attempt_at: datetime, now: datetime, asked_for: timedelta | None = None
+) -> datetime | None:
+    """After 5 s, 30 s, 2 min, then ever longer, for 12 hours in all. None: given up."""
+    end = first_attempt_at + GIVING_UP
+    if now >= end:
+        return None
+    delay = DELAYS[min(attempts, len(DELAYS)) - 1]
+    return min(now + max(delay, asked_for or timedelta(0)), end)
+
+
+def _active(row: StoredSubscription) -> list[store.StoredDestination]:
+    return [destination for destination in row.destinations if destination.unsubscribed_at is None]
+
+
+def _stored(states: dict[str, watching.AlertState]) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(states)
+
+
+async def _set(session: AsyncSession, subscription_id: str, **values: Any) -> None:
+    await session.execute(
+        update(StoredSubscription)
+        .where(StoredSubscription.id == subscription_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _within(waited: Coroutine[Any, Any, object], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await waited
+    except TimeoutError:
+        return
+
+
+__all__ = ["Desk", "NoSuchSubscription", "NowhereToSend", "id_of", "next_attempt"]

@@ -1,0 +1,386 @@
+"""Makes one report: asks the market, looks up what the last report showed, composes, and writes all its forms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service import store
+from service.catalogue import Catalogue
+from service.database import Database
+from service.estimation.workload import Workload
+from service.market import Market, Markets, RememberingEstimator, current_ranking, load_market
+from service.parameters import Vocabulary, saved_workload
+from service.presentation.answers import PriceSource, provider_answer
+from service.ranking.option import Ranking
+from service.ranking.request import RankingRequest
+from service.reports.alerts import Seen
+from service.reports.chart import as_png
+from service.reports.compose import Fired, For, GpuPrices, Shown, ShownOption, SourceState, compose
+from service.reports.mail_page import UNSUBSCRIBE, as_html
+from service.reports.plain import as_markdown, as_text
+from service.reports.report import Point, Reason, Report
+from service.reports.subscription import Subscription, request_of
+from service.store import StoredReport, StoredSubscription
+
+WHOLE: Final = 1000  # options: what vanished is known only of a whole ranking
+KEPT: Final = 50  # options of the ranking that a report keeps
+REMEMBERED: Final = 256  # rankings of one market
+HISTORY: Final = tuple(timedelta(days=days) for days in range(30, 0, -3))  # at which medians are drawn
+FEWEST: Final = 3  # offers of a GPU whose median says something
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A report in all its forms."""
+
+    report: Report
+    slot: str
+    ranking: Ranking
+    html: str
+    text: str
+    markdown: str
+    chart: bytes | None
+
+    def stored(self) -> StoredReport:
+        report = self.report
+        assert report.subscription_id is not None, "a preview is not kept"
+        return StoredReport(
+            id=report.id,
+            subscription_id=report.subscription_id,
+            subscription=report.subscription,
+            slot=self.slot,
+            reason=report.reason,
+            made_at=report.made_at,
+            language=report.language,
+            subject=report.subject,
+            value=self.value(),
+            ranking=as_json(replace(self.ranking, options=self.ranking.options[:KEPT])),
+            html=self.html,
+            text=self.text,
+            markdown=self.markdown,
+            chart=self.chart,
+        )
+
+    def value(self) -> dict[str, Any]:
+        return as_json(self.report)
+
+
+def as_json(value: object) -> dict[str, Any]:
+    """As the API writes it."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return plain
+
+
+def id_of(subscription_id: str, slot: str) -> str:
+    """The same for the same report, whoever makes it and however often."""
+    return blake2b(f"{subscription_id} {slot}".encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """Everything that reports are made from."""
+
+    database: Database
+    catalogue: Catalogue
+    markets: Markets
+    estimator: RememberingEstimator
+    sources: Mapping[str, PriceSource]
+    clock: Callable[[], datetime]
+    public_url: str
+    _memory: Memory = field(default_factory=lambda: Memory())
+
+    @property
+    def market(self) -> Market:
+        return self.markets.current
+
+    @property
+    def is_ready(self) -> bool:
+        return self.markets.is_loaded
+
+    async def vocabulary(self, session: AsyncSession) -> Vocabulary:
+        rows = await store.saved_workloads(session)
+        saved: dict[str, Workload] = {row.slug: saved_workload(row.slug, row.body, self.catalogue) for row in rows}
+        return Vocabulary.of(self.catalogue, self.market.offers, self.sources, saved)
+
+    async def report_for(
+        self,
+        session: AsyncSession,
+        row: StoredSubscription,
+        reason: Reason,
+        now: datetime,
+        *,
+        slot: str,
+        fired: Fired | None = None,
+    ) -> Made:
+        """The report of a subscription. Raises InvalidParameters where its question has lost its sense."""
+        before = await self._last_shown(session, row)
+        subscription = Subscription.of(row)
+        return await self.made(session, subscription, row.id, reason, now, slot=slot, before=before, fired=fired)
+
+    async def made(
+        self,
+        session: AsyncSession,
+        subscription: Subscription,
+        subscription_id: str | None,
+        reason: Reason,
+        now: datetime,
+        *,
+        slot: str,
+        before: Shown | None = None,
+        fired: Fired | None = None,
+    ) -> Made:
+        request = request_of(subscription.ranking, await self.vocabulary(session), now)
+        ranking = await self.ranking(request, now)
+        reader = self._reader(subscription, subscription_id, reason, slot, request.sort, fired)
+        prices = await self.gpu_prices(session, now)
+        sources = await self.source_states(session, now)
+        return await asyncio.to_thread(_written, reader, ranking, before, prices, sources, now, slot)
+
+    def _reader(
+        self,
+        subscription: Subscription,
+        subscription_id: str | None,
+        reason: Reason,
+        slot: str,
+        sort: str,
+        fired: Fired | None,
+    ) -> For:
+        words = subscription.words
+        schedule = subscription.schedule
+        return For(
+            report_id=id_of(subscription_id or "preview", slot),
+            subscription_id=subscription_id,
+            name=subscription.name,
+            words=words,
+            zone=subscription.zone,
+            schedule=schedule.in_words(words) if schedule else words.say("only_alerts"),
+            threshold_percent=subscription.threshold_percent,
+            ranking=subscription.ranking,
+            sort=sort,
+            public_url=self.public_url,
+            reason=reason,
+            fired=fired,
+        )
+
+    async def seen(self, session: AsyncSession, subscription: Subscription, now: datetime) -> Seen:
+        """What the alerts of a subscription look at."""
+        request = request_of(subscription.ranking, await self.vocabulary(session), now)
+        states = await self.source_states(session, now)
+        relevant = [state for state in states if not request.providers or state.slug in request.providers]
+        return Seen(ranking=await self.ranking(request, now), sources=relevant, now=now)
+
+    async def ranking(self, request: RankingRequest, now: datetime) -> Ranking:
+        """The whole ranking of now. Many subscriptions ask the same question: it is answered once per market."""
+        return await self._memory.ranking(
+            self.market, replace(request, as_of=None, explain=False, limit=WHOLE, offset=0), self.estimator, now
+        )
+
+    async def source_states(self, session: AsyncSession, now: datetime) -> tuple[SourceState, ...]:
+        """How the price sources do, remembered for a moment."""
+        if self._memory.sources_at == now:
+            return self._memory.sources
+        states = await store.collectors(session)
+        answers = [provider_answer(source, states.get(slug), now) for slug, source in self.sources.items()]
+        self._memory.sources_at = now
+        self._memory.sources = tuple(
+            SourceState(
+                slug=answer.slug,
+                name=answer.name,
+                state=answer.state,
+                detail=answer.detail,
+                last_success=answer.last_success,
+            )
+            for answer in answers
+        )
+        return self._memory.sources
+
+    async def gpu_prices(self, session: AsyncSession, now: datetime) -> tuple[GpuPrices, ...]:
+        """What GPUs rent for now, and on days of the last month."""
+        if self._memory.prices_of != (self.market.version, now.date()):
+            history = [await self._medians_at(_evening(now - ago)) for ago in HISTORY]
+            self._memory.prices = _gpu_prices(self.market, history)
+            self._memory.prices_of = (self.market.version, now.date())
+        return self._memory.prices
+
+    async def _medians_at(self, at: datetime) -> tuple[datetime, Mapping[str, float]]:
+        known = self._memory.medians
+        if at not in known:
+            async with self.database.engine.connect() as connection:
+                market = await load_market(connection, self.catalogue, at)
+            known[at] = {gpu: median(prices) for gpu, prices in _by_gpu(market).items() if len(prices) >= FEWEST}
+            while len(known) > 4 * len(HISTORY):
+                known.popitem(last=False)
+        return at, known[at]
+
+    async def _last_shown(self, session: AsyncSession, row: StoredSubscription) -> Shown | None:
+        if row.last_report_id is None:
+            return None
+        last = await session.get(StoredReport, row.last_report_id)
+        return shown_of(last) if last else None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What several reports of one moment share."""
+
+    market: Market | None = None
+    rankings: OrderedDict[RankingRequest, Ranking] = field(default_factory=OrderedDict)
+    sources_at: datetime | None = None
+    sources: tuple[SourceState, ...] = ()
+    prices_of: tuple[str, object] | None = None
+    prices: tuple[GpuPrices, ...] = ()
+    medians: OrderedDict[datetime, Mapping[str, float]] = field(default_factory=OrderedDict)
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ranking(
+        self, market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime
+    ) -> Ranking:
+        async with self.counting:
+            if self.market is not market:
+                self.market = market
+                self.rankings.clear()
+            if request not in self.rankings:
+                counted = await asyncio.to_thread(current_ranking, market, request, estimator, now)
+                self.rankings[request] = counted
+                while len(self.rankings) > REMEMBERED:
+                    self.rankings.popitem(last=False)
+            return self.rankings[request]
+
+
+def _written(
+    reader: For,
+    ranking: Ranking,
+    before: Shown | None,
+    prices: tuple[GpuPrices, ...],
+    sources: tuple[SourceState, ...],
+    now: datetime,
+    slot: str,
+) -> Made:
+    report = compose(reader, ranking, before, prices, sources, now)
+    chart = as_png(report) if report.has_news or report.since is None else None
+    unsubscribe = UNSUBSCRIBE if reader.subscription_id else ""
+    return Made(
+        report=report,
+        slot=slot,
+        ranking=ranking,
+        html=as_html(report, reader.sort, with_chart=chart is not None),
+        text=as_text(report, reader.sort, unsubscribe),
+        markdown=as_markdown(report, reader.sort),
+        chart=chart,
+    )
+
+
+# What the last report showed -----------------------------------------------------------------------------------------
+
+
+class _Cost(msgspec.Struct, frozen=True):
+    p50: float
+
+
+class _Machine(msgspec.Struct, frozen=True):
+    gpu: str
+
+
+class _Offer(msgspec.Struct, frozen=True):
+    usd_per_hour: float
+
+
+class _Option(msgspec.Struct, frozen=True):
+    rank: int
+    title: str
+    kind: str
+    machine: _Machine
+    cost_usd: _Cost
+    days: _Cost
+    offer: _Offer | None
+
+    def shown(self) -> ShownOption:
+        return ShownOption(
+            rank=self.rank,
+            title=self.title,
+            kind=self.kind,
+            gpu=self.machine.gpu,
+            cost_usd=self.cost_usd.p50,
+            days=self.days.p50,
+            usd_per_hour=self.offer.usd_per_hour if self.offer else None,
+        )
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    cheapest: _Option | None
+    soonest: _Option | None
+    rigs: tuple[_Option, ...]
+
+
+class _BreakEven(msgspec.Struct, frozen=True):
+    electricity_usd_per_kwh: float | None
+
+
+class _Ranking(msgspec.Struct, frozen=True):
+    options: tuple[_Option, ...]
+    answer: _Answer
+    break_even: _BreakEven | None
+
+
+class _Median(msgspec.Struct, frozen=True):
+    gpu: str
+    median_usd: float
+
+
+def shown_of(report: StoredReport) -> Shown:
+    """What a kept report told; the best of several of one title."""
+    ranking = msgspec.convert(report.ranking, _Ranking)
+    options: dict[str, ShownOption] = {}
+    for option in (*ranking.options, *ranking.answer.rigs):
+        options.setdefault(option.title, option.shown())
+    answer = ranking.answer
+    medians = msgspec.convert(report.value.get("medians", []), list[_Median])
+    return Shown(
+        made_at=report.made_at,
+        options=options,
+        cheapest=answer.cheapest.shown() if answer.cheapest else None,
+        soonest=answer.soonest.shown() if answer.soonest else None,
+        break_even_usd_per_kwh=ranking.break_even.electricity_usd_per_kwh if ranking.break_even else None,
+        medians={each.gpu: each.median_usd for each in medians},
+    )
+
+
+# Medians -------------------------------------------------------------------------------------------------------------
+
+
+def _by_gpu(market: Market) -> dict[str, list[float]]:
+    """The on-demand prices per GPU and hour."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for offer in market.offers.rows:
+        if offer.pricing == "on_demand":
+            found[offer.machine.gpu.name].append(offer.usd_per_hour / offer.machine.gpu_count)
+    return found
+
+
+def _gpu_prices(market: Market, history: list[tuple[datetime, Mapping[str, float]]]) -> tuple[GpuPrices, ...]:
+    return tuple(
+        GpuPrices(
+            gpu=gpu,
+            median_usd=median(prices),
+            least_usd=min(prices),
+            offers=len(prices),
+            history=tuple(Point(at=at, median_usd=known[gpu]) for at, known in history if gpu in known),
+        )
+        for gpu, prices in _by_gpu(market).items()
+        if len(prices) >= FEWEST
+    )
+
+
+def _evening(at: datetime) -> datetime:
+    """The end of that day, so that many reports ask for the same moment."""
+    return at.astimezone(UTC).replace(hour=23, minute=59, second=59, microsecond=0)
