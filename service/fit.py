@@ -24,7 +24,7 @@ from scipy.optimize import least_squares, minimize
 
 from service.estimation.answer import Infeasible
 from service.estimation.chips import chip_table, chips_of, software_of
-from service.estimation.choices import Choice, layout_of
+from service.estimation.choices import OP_BY_OP, Choice, layout_of
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.estimate import Estimator
 from service.estimation.evidence import TEN_PERCENT, Evidences
@@ -93,7 +93,7 @@ class Table:
     def _layout(self) -> Layout:
         choices = [_choice(run) for run in self.runs]
         layout = layout_of(
-            choices, [run.framework == "eager" for run in self.runs], [run.kernel != "plain" for run in self.runs]
+            choices, [run.framework in OP_BY_OP for run in self.runs], [run.kernel != "plain" for run in self.runs]
         )
         most = self.sequences / working_replicas(self.sequences, self.links.gpus, layout)
         told = np.array([float(run.workload.plan.micro_batch or USUAL_MICRO_BATCH) for run in self.runs])
@@ -136,6 +136,7 @@ def _choice(run: PublishedRun) -> Choice:
         sharding,
         run.tensor_parallel,
         run.pipeline_parallel,
+        kind="frugal" if run.framework == "fused" else "usual",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from service.estimation.chips import Framework, Kernel
 from service.estimation.flops import Floats
 from service.estimation.memory import WITHOUT_MASTER, Layout, state_bytes
 from service.estimation.workload import Checkpointing, Offload, Optimizer, PinnedPlan, Sharding
+
+
+OP_BY_OP: tuple[Framework, ...] = ("eager", "legacy")
+Kind = Literal["usual", "careful", "frugal"]  # what software keeps: see memory.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Choice:
     tensor: int = 1
     pipeline: int = 1
     micro_batch: int | None = None  # None: the largest that fits
-    whole_loss: bool = False
+    kind: Kind = "careful"
 
 
 @lru_cache(maxsize=256)
@@ -43,9 +48,16 @@ def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool)
     ]
     if cut and pinned.sharding is None and not pinned.offload:
         choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
-    if pinned.micro_batch is not None:  # who has one mostly computes the loss at once; in chunks if only that fits
-        choices = [*(replace(choice, whole_loss=True) for choice in choices), *choices]
-    return tuple(choices)
+    return tuple(replace(choice, kind=kind) for kind in _kinds(pinned) for choice in choices)
+
+
+def _kinds(pinned: PinnedPlan) -> tuple[Kind, ...]:
+    """Who pins a micro-batch has software; the usual, unless only less of it fits. Old software is as it was."""
+    if pinned.flash_attention is False:
+        return ("usual",)
+    if pinned.compiled is False:
+        return ("usual", "careful")
+    return ("careful",) if pinned.micro_batch is None else ("usual", "careful", "frugal")
 
 
 def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:
@@ -110,6 +122,7 @@ def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention:
         master=column([choice.optimizer not in WITHOUT_MASTER for choice in choices]),
         state_bytes=column([hidden for hidden, _ in bytes_of]),
         state_bytes_embedding=column([embedding for _, embedding in bytes_of]),
+        bare_embeddings=column([choice.optimizer == "muon" for choice in choices]),
         states_on_host=column(["optimizer" in choice.offload for choice in choices]),
         gradients_on_host=column(["gradients" in choice.offload for choice in choices]),
         activations_on_host=column(["activations" in choice.offload for choice in choices]),
@@ -119,7 +132,9 @@ def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention:
         shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
         tensor=column([choice.tensor for choice in choices]),
         pipeline=column([choice.pipeline for choice in choices]),
-        whole_loss=column([choice.whole_loss for choice in choices]),
+        whole_loss=column([choice.kind == "usual" for choice in choices]),
         fused_attention=column(fused_attention),
         eager=column(eager),
+        usual=column([choice.kind == "usual" for choice in choices]),
+        frugal=column([choice.kind == "frugal" for choice in choices]),
     )

@@ -1,8 +1,12 @@
 """How much memory a plan needs on each GPU, and on the host, part by part.
 
-Sizes are binary gigabytes. The formulas are those of mixed-precision training: 16-bit weights and gradients, an FP32
-master copy, optimizer states by kind; activations by the tensors that backward reads (Korthikanti et al.,
-arXiv:2205.05198, re-derived for gated feed-forward and grouped-query heads).
+Sizes are binary gigabytes. The formulas are those of mixed-precision training: 16-bit weights, gradients, an FP32 master
+copy, optimizer states by kind; activations by the tensors that backward reads (Korthikanti et al., arXiv:2205.05198,
+re-derived for gated feed-forward and grouped-query heads). What software keeps differs, so plans are of three kinds:
+
+- usual: what frameworks do when nothing is asked of them. FP32 gradients where they are not sharded, the loss at once.
+- careful: 16-bit gradients and the loss in chunks: what a plan that was searched for assumes, and says.
+- frugal: hand-written software (llmq) also works in place and repeats what is cheap; only for plans that a user pins.
 """
 
 from __future__ import annotations
@@ -16,15 +20,18 @@ from service.estimation.workload import Optimizer, Precision
 
 GB = 2.0**30
 MARGIN = 0.05  # of the data sheet's memory: fragmentation, and what the driver keeps
-CONTEXT_GB = 0.55  # CUDA context once kernels are loaded; 0.3 to 0.7 GB: github.com/pytorch/pytorch/issues/107667
+CONTEXT_GB = 0.4  # CUDA context, kernels loaded lazily; 0.3 to 0.4 GB: github.com/pytorch/pytorch/issues/107667
 WORKSPACE_GB = 0.15  # matrix library workspaces
 COLLECTIVES_GB = 0.6  # buffers of the communication library, with more than one GPU
 LOSS_CHUNK_TOKENS = 1024  # of a loss that is computed in chunks
 CHUNKED_FROM_VOCABULARY = 30_000  # smaller vocabularies are not worth chunking, and frameworks do not
 CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32 copies all alive
-LOGIT_BYTES = 8.0  # per logit when the loss is computed at once: a compiler or the allocator reuses some of them
+# Per logit when the loss is computed at once. Compiled with the model: nanochat d20 (32 x 2,048 tokens x 65,536) peaks at
+# 73.7 GiB, d12 (8 x 2,048 x 32,768) at 9.2. Outside the compiled blocks, as under FSDP, FP32 copies stay alive:
+# torchtitan's Llama 3.1 8B (2 x 8,192 x 128,256) peaks at 62.0 GiB on 128 GPUs (2024-12; in 2025 it compiles its loss).
+LOGIT_BYTES_COMPILED, LOGIT_BYTES = 6.8, 13.0
 TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
-EAGER_ACTIVATIONS = 1.12  # op-by-op frameworks also keep casts: 5 of 47 GB for Llama 3.1 8B in torchtitan, 2024-12
+FULL_GRADIENT_BYTES = 4.0  # of autocast and of Megatron-LM, which add gradients up in FP32
 
 WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
 # Bytes a parameter: states of the update rule, without the master copy. Hidden matrices, and embeddings where other.
@@ -32,7 +39,7 @@ STATE_BYTES: dict[Optimizer, float] = {
     "adamw": 8.0,
     "adamw_bf16_states": 4.0,
     "adamw_8bit": 2.0,
-    "muon": 4.0,  # one momentum; embeddings, head and vectors by AdamW
+    "muon": 4.0,  # one momentum; embeddings and head by AdamW, its states 16-bit as they are
     "lion": 4.0,
     "sgd": 4.0,
     "adafactor": 0.1,  # rows and columns only
@@ -49,6 +56,7 @@ class Layout:
     master: Floats  # whether an FP32 copy of the weights is kept beside 16-bit ones
     state_bytes: Floats  # per hidden parameter
     state_bytes_embedding: Floats
+    bare_embeddings: Floats  # embeddings are 16-bit without a copy
     states_on_host: Floats
     gradients_on_host: Floats
     activations_on_host: Floats
@@ -60,7 +68,9 @@ class Layout:
     pipeline: Floats  # groups of GPUs that hold some of the layers each
     whole_loss: Floats  # the loss is computed at once, not in chunks
     fused_attention: Floats
-    eager: Floats
+    eager: Floats  # op by op: nothing is fused, nothing repeated that is cheap
+    usual: Floats  # FP32 gradients where they are not sharded
+    frugal: Floats  # in place, and the feed-forward of selective checkpointing repeated as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +111,25 @@ def update_bytes(work: Work, plan: Layout, precision: Precision) -> Floats:
     """Bytes of all that only the update rule reads: its states, and the FP32 copy of 16-bit weights."""
     hidden = work.parameters - work.embedding_parameters
     states = hidden * plan.state_bytes + work.embedding_parameters * plan.state_bytes_embedding
-    copy = 0.0 if precision in ("tf32", "fp32") else 4.0
-    total: Floats = states + copy * plan.master * work.parameters
+    total: Floats = states + master_bytes(work, plan, precision)
     return total
+
+
+def master_bytes(work: Work, plan: Layout, precision: Precision) -> Floats:
+    """Bytes of the FP32 copy of 16-bit weights."""
+    copy: Floats = (0.0 if precision in ("tf32", "fp32") else 4.0) * plan.master * _mastered(work, plan)
+    return copy
+
+
+def _mastered(work: Work, plan: Layout) -> Floats:
+    """Parameters that have an FP32 copy: under Muon the embeddings stay 16-bit alone (nanochat)."""
+    return work.parameters - work.embedding_parameters * plan.bare_embeddings
 
 
 def state_bytes(optimizer: Optimizer) -> tuple[float, float]:
     """Bytes of optimizer state for a hidden parameter and for one of an embedding."""
     hidden = STATE_BYTES[optimizer]
-    return hidden, STATE_BYTES["adamw"] if optimizer == "muon" else hidden
+    return hidden, STATE_BYTES["adamw_bf16_states"] if optimizer == "muon" else hidden
 
 
 def available_gb(memory_gb: Floats) -> Floats:
@@ -123,15 +143,15 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
     many = gpus > 1
     gpus = gpus / (plan.tensor * plan.pipeline)
     work = spread_experts(split(work, plan.tensor, plan.pipeline), gpus)
-    states = update_bytes(work, plan, precision) / np.where(plan.shard_states > 0, gpus, 1)
+    states = _kept_states(work, plan, precision, gpus)
     resident = _resident(work, plan, gpus)
-    gradients = work.parameters / np.where(plan.shard_gradients > 0, gpus, 1) * value
+    gradients = _gradient_bytes(work, plan, value) / np.where(plan.shard_gradients > 0, gpus, 1)
     layer_gradients = 2 * _layer_parameters(work) * value
     saved, offloaded = _activations(work, plan, value)
     host = states * plan.states_on_host + gradients * plan.gradients_on_host + offloaded
     host = host + work.parameters / np.where(plan.shard_parameters > 0, gpus, 1) * value * plan.parameters_on_host
     return MemoryParts(
-        weights=resident * value / GB,
+        weights=resident * _weight_bytes(plan, value, precision) / GB,
         gradients=np.where(plan.gradients_on_host > 0, np.minimum(layer_gradients, gradients), gradients) / GB,
         optimizer=states * (1 - plan.states_on_host) / GB,
         activations=saved / GB,
@@ -140,6 +160,30 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
         context=CONTEXT_GB + 0 * saved,
         host=host / GB,
     )
+
+
+def _kept_states(work: Work, plan: Layout, precision: Precision, gpus: Floats) -> Floats:
+    """Bytes of update states and master copy that one GPU answers for.
+
+    The usual ZeRO-1 of PyTorch shards what the optimizer adds; the FP32 weights themselves are whole on every GPU.
+    """
+    every = update_bytes(work, plan, precision)
+    master = master_bytes(work, plan, precision)
+    whole = np.where((plan.usual > 0) & (plan.shard_gradients == 0) & (plan.tensor * plan.pipeline == 1), master, 0.0)
+    return whole + (every - whole) / np.where(plan.shard_states > 0, gpus, 1)
+
+
+def _weight_bytes(plan: Layout, value: float, precision: Precision) -> Floats:
+    """Per parameter on the card: llmq keeps them in FP8 for FP8 products when the BF16 ones are elsewhere."""
+    elsewhere = (plan.states_on_host > 0) | (plan.shard_states > 0)
+    return np.where((plan.frugal > 0) & elsewhere & (precision == "fp8"), 1.0, value)
+
+
+def _gradient_bytes(work: Work, plan: Layout, value: float) -> Floats:
+    """Cut models keep FP32 sums (Megatron-LM); sharded gradients are whole only while they are made."""
+    summed = ((plan.usual > 0) & (plan.shard_gradients == 0)) | (plan.tensor * plan.pipeline > 1)
+    full = np.where(summed & (plan.master > 0), FULL_GRADIENT_BYTES, value)
+    return _mastered(work, plan) * full + (work.parameters - _mastered(work, plan)) * value
 
 
 def _layer_parameters(work: Work) -> Floats:
@@ -157,23 +201,38 @@ def _resident(work: Work, plan: Layout, gpus: Floats) -> Floats:
 def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
     """Bytes of a layer that backward reads: as the plan keeps them, and all of them."""
     tokens = plan.micro_batch * work.seq_len
+    scores = np.where(plan.fused_attention > 0, 0.0, 2.5 * work.heads * work.seq_len)
+    whole = (_kept_values(work, plan) + scores) * tokens * value
+    selective = (_selected_values(work, plan) + scores) * tokens * value
+    full = work.residual_width * tokens * value
+    return np.where(plan.full > 0, full, np.where(plan.selective > 0, selective, whole)), whole
+
+
+def _kept_values(work: Work, plan: Layout) -> Floats:
+    """Values per token that a layer without checkpointing keeps: op by op, compiled, or in place.
+
+    A compiler repeats norms and activation functions in backward instead of keeping what they give.
+    """
     d, f, gated = work.residual_width, work.ffn_width, work.ffn_matrices - 2
     attention = 2 * work.query_width + work.key_value_width
-    everything = 4 * d + attention + (2 + gated) * f
-    without_norms = 2 * d + attention + (1 + gated) * f
-    scores = np.where(plan.fused_attention > 0, 0.0, 2.5 * work.heads * work.seq_len)
-    widened = np.where(plan.eager > 0, EAGER_ACTIVATIONS, 1.0)
-    one_layer = (everything + scores) * widened * tokens * value
-    selective = (without_norms + scores) * widened * tokens * value
-    kept = np.where(plan.full > 0, d * tokens * value, np.where(plan.selective > 0, selective, one_layer))
-    return kept, one_layer
+    compiled = np.where(plan.frugal > 0, 2, 3) * d + attention + (1 + gated) * f
+    return np.where(plan.eager > 0, 4 * d + attention + (2 + gated) * f, compiled)
+
+
+def _selected_values(work: Work, plan: Layout) -> Floats:
+    """The same with selective checkpointing: every second product (torchtitan), or none of the feed-forward."""
+    d, f, gated = work.residual_width, work.ffn_width, work.ffn_matrices - 2
+    every_second = 2 * d + 2 * work.query_width + work.key_value_width / 2 + (1 + gated) / 2 * f
+    return np.where(plan.frugal > 0, 2 * d + 2 * work.query_width + work.key_value_width, every_second)
 
 
 def _activations(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
     """Bytes on the card and on the host; offload takes what each layer starts from."""
-    kept, one_layer = saved_bytes(work, plan, value)
+    kept, whole = saved_bytes(work, plan, value)
     stream = residual_bytes(work, plan, value) * plan.activations_on_host
-    working = np.where(plan.full > 0, one_layer, 0.0) + TEMPORARY_BYTES / 2 * residual_bytes(work, plan, value)
+    repeated = np.where(plan.full + plan.selective > 0, np.maximum(whole - kept, 0.0), 0.0)
+    working = repeated + np.where(plan.eager > 0, whole, 0.0)  # op by op, casts to FP32 live beside a layer
+    working = working + TEMPORARY_BYTES / 2 * residual_bytes(work, plan, value)
     in_flight = work.layers * plan.pipeline  # a stage keeps the micro-batches that are on their way behind it
     return in_flight * (kept - stream) + 2 * stream + working, in_flight * stream
 
@@ -187,4 +246,6 @@ def _logits(work: Work, plan: Layout) -> Floats:
     tokens = plan.micro_batch * work.seq_len
     chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * CHUNK_LOGIT_BYTES
     whole = (plan.whole_loss > 0) | (work.vocabulary * plan.tensor * plan.pipeline < CHUNKED_FROM_VOCABULARY)
-    return np.where(whole, tokens * LOGIT_BYTES, chunk) * work.vocabulary
+    apart = (plan.eager > 0) | (plan.shard_parameters > 0) | (plan.tensor > 1)  # the loss is no part of what is compiled
+    at_once = tokens * np.where(apart, LOGIT_BYTES, LOGIT_BYTES_COMPILED)
+    return np.where(whole, at_once, np.minimum(chunk, at_once)) * work.vocabulary

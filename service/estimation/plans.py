@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.estimation.chips import Chips, chip_table, chips_of, software_of
-from service.estimation.choices import Choice, choices_for, framework_of, layout_of
+from service.estimation.choices import OP_BY_OP, Choice, choices_for, framework_of, layout_of
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, work_of
 from service.estimation.hardware import Machine
@@ -103,7 +103,7 @@ class _Search:
         sheet = chip_table([one.gpu for one in machines], [workload.precision] * several, [kernel] * several)
         self.chips = chips_of(sheet, known)
         self.links = links_of(machines)
-        self.layout = layout_of(choices, [framework == "eager"] * len(choices), [kernel != "plain"] * len(choices))
+        self.layout = layout_of(choices, [framework in OP_BY_OP] * len(choices), [kernel != "plain"] * len(choices))
         self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
         self.offered = available_gb(np.array([one.gpu.memory_gb for one in machines]))
         self.host = np.array([_host_gb(one, pinned) for one in machines])

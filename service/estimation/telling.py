@@ -97,7 +97,7 @@ def _estimate(
 def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> Plan:
     pinned, choice = workload.plan, found.choice
     tokens = found.micro_batch * model.seq_len
-    chunked = not choice.whole_loss and model.vocabulary >= CHUNKED_FROM_VOCABULARY and tokens > LOSS_CHUNK_TOKENS
+    chunked = choice.kind != "usual" and model.vocabulary >= CHUNKED_FROM_VOCABULARY and tokens > LOSS_CHUNK_TOKENS
     in_node = min(machine.gpu_count, machine.gpus_per_node)
     return Plan(
         micro_batch=max(1, math.floor(found.micro_batch)),
