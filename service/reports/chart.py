@@ -17,11 +17,20 @@ INK, MUTED, RULE, LINE = "#16191d", "#545b64", "#d7dbe0", "#12418f"
 
 
 def as_png(report: Report) -> bytes | None:
-    """The picture; None where no median has a past."""
+    """The picture; None where no median has moved: a flat line says less than nothing."""
+    shown = drawn_medians(report)
+    return _drawn(json.dumps(_spec(shown, report.language), sort_keys=True)) if shown else None
+
+
+def drawn_medians(report: Report) -> list[Median]:
+    """Those with a past, as many as fit; none unless one of them moved."""
     shown = [median for median in report.medians if len(median.points) > 1][:SHOWN]
-    if not shown:
-        return None
-    return _drawn(json.dumps(_spec(shown, report.language), sort_keys=True))
+    return shown if any(_has_moved(median) for median in shown) else []
+
+
+def _has_moved(median: Median) -> bool:
+    prices = [point.median_usd for point in median.points]
+    return max(prices) > min(prices) * 1.005
 
 
 @lru_cache(maxsize=64)  # subscriptions of the same GPUs show the same picture
@@ -61,7 +70,6 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
     ]
     top = max(point.median_usd for point in median.points) * 1.15
     label = said.usd_rate(median.median_usd)
-    days = said.is_spanish
     x: dict[str, Any] = {
         "field": "at",
         "type": "temporal",
@@ -76,7 +84,7 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
             "labelColor": MUTED,
             "labelFontSize": 11,
             "tickCount": 5,
-            "format": "%d/%m" if days else "%-d %b",
+            "format": "%d/%m" if said.is_spanish else "%-d %b",
             "labelFlush": True,
         },
     }

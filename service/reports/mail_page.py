@@ -10,6 +10,7 @@ from typing import Final
 import css_inline
 from jinja2 import Environment, StrictUndefined, Template
 
+from service.reports.chart import drawn_medians
 from service.reports.language import words
 from service.reports.report import TOP, Report
 
@@ -46,7 +47,7 @@ def top_heading(report: Report, sort: str) -> str:
 def chart_alt(report: Report) -> str:
     """The picture in words, with its numbers."""
     said = words(report.language)
-    shown = [median for median in report.medians if len(median.points) > 1][:4]
+    shown = drawn_medians(report)
     if not shown:
         return ""
     lines = [

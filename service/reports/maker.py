@@ -25,7 +25,7 @@ from service.ranking.option import Ranking
 from service.ranking.request import RankingRequest
 from service.reports.alerts import Seen
 from service.reports.chart import as_png
-from service.reports.compose import Fired, For, GpuPrices, Shown, ShownOption, SourceState, compose
+from service.reports.compose import Fired, For, GpuPrices, Shown, ShownOption, SourceState, compose, shown_option
 from service.reports.mail_page import UNSUBSCRIBE, as_html
 from service.reports.plain import as_markdown, as_text
 from service.reports.report import Point, Reason, Report
@@ -123,7 +123,7 @@ class Maker:
         fired: Fired | None = None,
     ) -> Made:
         """The report of a subscription. Raises InvalidParameters where its question has lost its sense."""
-        before = await self._last_shown(session, row)
+        before = await self.last_shown(session, row)
         subscription = Subscription.of(row)
         return await self.made(session, subscription, row.id, reason, now, slot=slot, before=before, fired=fired)
 
@@ -222,7 +222,20 @@ class Maker:
                 known.popitem(last=False)
         return at, known[at]
 
-    async def _last_shown(self, session: AsyncSession, row: StoredSubscription) -> Shown | None:
+    async def shown_a_week_ago(self, session: AsyncSession, subscription: Subscription, now: datetime) -> Shown | None:
+        """What a report would have shown then. None: there were no prices yet."""
+        then = now - timedelta(days=7)
+        async with self.database.engine.connect() as connection:
+            market = await load_market(connection, self.catalogue, then, self.sources)
+        if not len(market.offers):
+            return None
+        request = request_of(subscription.ranking, await self.vocabulary(session), now)
+        asked = replace(request, as_of=then, explain=False, limit=KEPT, offset=0)
+        ranking = await asyncio.to_thread(current_ranking, market, asked, self.estimator, now)
+        medians = {gpu: median(prices) for gpu, prices in _by_gpu(market).items() if len(prices) >= FEWEST}
+        return shown_of_ranking(ranking, then, medians)
+
+    async def last_shown(self, session: AsyncSession, row: StoredSubscription) -> Shown | None:
         if row.last_report_id is None:
             return None
         last = await session.get(StoredReport, row.last_report_id)
@@ -335,6 +348,22 @@ class _Ranking(msgspec.Struct, frozen=True):
 class _Median(msgspec.Struct, frozen=True):
     gpu: str
     median_usd: float
+
+
+def shown_of_ranking(ranking: Ranking, at: datetime, medians: Mapping[str, float]) -> Shown:
+    """What a report of this ranking would have told."""
+    options: dict[str, ShownOption] = {}
+    for option in (*ranking.options, *ranking.answer.rigs):
+        options.setdefault(option.title, shown_option(option))
+    answer = ranking.answer
+    return Shown(
+        made_at=at,
+        options=options,
+        cheapest=shown_option(answer.cheapest) if answer.cheapest else None,
+        soonest=shown_option(answer.soonest) if answer.soonest else None,
+        break_even_usd_per_kwh=ranking.break_even.electricity_usd_per_kwh if ranking.break_even else None,
+        medians=medians,
+    )
 
 
 def shown_of(report: StoredReport) -> Shown:

@@ -100,10 +100,10 @@ def _text_heading(text: str) -> Iterator[str]:
 
 def _text_table(rows: Sequence[Row], said: Words) -> Iterator[str]:
     """Rank, option, days, cost; what changed and where the price is from stand on a second line."""
-    days = max(len(said.say("days")), *(len(row.days_text) for row in rows))
+    days = max(len(said.say("time")), *(len(row.days_text) for row in rows))
     cost = max(len(said.say("cost")), *(len(row.cost_text) for row in rows))
     room = WIDTH - 4 - 2 - days - 2 - cost
-    yield f"{'#':>2}  {said.say('option'):<{room}}  {said.say('days'):>{days}}  {said.say('cost'):>{cost}}"
+    yield f"{'#':>2}  {said.say('option'):<{room}}  {said.say('time'):>{days}}  {said.say('cost'):>{cost}}"
     for row in rows:
         title = row.title if len(row.title) <= room else f"{row.title[: room - 1]}…"
         yield f"{row.rank:>2}  {title:<{room}}  {row.days_text:>{days}}  {row.cost_text:>{cost}}"
@@ -164,7 +164,7 @@ def _markdown_change(change: Change) -> str:
 
 
 def _markdown_table(rows: Sequence[Row], said: Words) -> Iterator[str]:
-    yield f"| # | {said.say('option')} | {said.say('days')} | {said.say('cost')} |"
+    yield f"| # | {said.say('option')} | {said.say('time')} | {said.say('cost')} |"
     yield "| --: | :-- | --: | --: |"
     for row in rows:
         was = f" ({escaped(said.say('was', rank=row.was_rank))})" if row.was_rank not in (None, row.rank) else ""
