@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import structlog
 
-from service import commands
+from service import commands, report_command
 from service.commands import BadInput, Failed
 from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
 from service.parameters import PARAMETERS, InvalidParameters, Parameter
@@ -116,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     record = command("record", commands.record, "Fetch live and write a recording for the tests.")
     record.add_argument("name", metavar="NAME", help="slug of the provider")
     record.add_argument("--into", type=Path, default=Path("tests/payloads"), help="folder (default: tests/payloads)")
+
+    report = command("report", report_command.report, "Make a report now and send it; or show what it would be.")
+    report.add_argument("subscription", nargs="?", metavar="SUBSCRIPTION", help="name or id (default: the only one)")
+    report.add_argument("--preview", action="store_true", help="print it; keep and send nothing")
+    report.add_argument("--format", choices=report_command.FORMATS, help="of the preview (default: text)")
+    report.add_argument("--output", metavar="FILE", type=Path, help="write the preview to this file")
+    report.add_argument("--language", choices=("en", "es"), help="of a preview without a subscription (default: en)")
+    report.add_argument("--json", action="store_true", help="print what the API answers")
 
     status = command("status", commands.status, "Database, providers and the age of prices.")
     status.add_argument("--json", action="store_true", help="print what /api/v1/providers answers")
