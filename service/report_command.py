@@ -20,7 +20,7 @@ from service.commands import BadInput, Failed
 from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
-from service.parameters import DEFAULT_RIG
+from service.parameters import DEFAULT_RIG, Vocabulary, ranking_request
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation import terminal
 from service.presentation.answers import source_of
@@ -39,9 +39,10 @@ FORMATS = ("text", "md", "html", "json")
 async def report(options: argparse.Namespace) -> None:
     """With --preview nothing is kept and nothing is sent."""
     form = _form(options)
-    if options.output and not options.preview:
-        raise BadInput("--output is for --preview")
-    async with _opened(Settings.from_environment()) as desk:
+    for name in ("output", "as_of", "language"):
+        if getattr(options, name) and not options.preview:
+            raise BadInput(f"--{name.replace('_', '-')} is for --preview")
+    async with _opened(Settings.from_environment(), _as_of(options)) as desk:
         if options.preview:
             _show(await _preview(desk, options.subscription, options.language), form, options.output)
         else:
@@ -57,16 +58,27 @@ def _form(options: argparse.Namespace) -> str:
     return {"html": "html", "md": "md", "json": "json"}.get(suffix, "text")
 
 
+def _as_of(options: argparse.Namespace) -> datetime | None:
+    """Raises InvalidParameters."""
+    if not options.as_of:
+        return None
+    return ranking_request({"as_of": [options.as_of]}, Vocabulary(catalogue=known.load()), datetime.now(UTC)).as_of
+
+
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Desk]:
-    """What `serve` composes, without serving."""
+async def _opened(settings: Settings, as_of: datetime | None) -> AsyncIterator[Desk]:
+    """What `serve` composes, without serving; with the clock of a moment in the past, where one is named."""
     catalogue, now = known.load(), datetime.now(UTC)
+
+    def clock() -> datetime:
+        return as_of or datetime.now(UTC)
+
     sources = {slug: source_of(module, settings.secrets) for slug, module in all_sources().items()}
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         await database.prepare()
         await collect_bundled_if_needed(database.sessions, catalogue, now)
-        markets = Markets(database, catalogue, discover())
+        markets = Markets(database, catalogue, discover(), clock)
         await markets.refresh()
         yield await stack.enter_async_context(
             open_desk(
@@ -76,7 +88,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Desk]:
                 markets=markets,
                 estimator=RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs)),
                 sources=sources,
-                clock=lambda: datetime.now(UTC),
+                clock=clock,
             )
         )
 

@@ -104,7 +104,7 @@ class Words:
         """`23 min old`, below two days; how many days beyond."""
         passed = max(now - at, timedelta(0))
         if passed < timedelta(hours=1):
-            return self.say("minutes_old", n=passed // timedelta(minutes=1))
+            return self.say("minutes_old", n=passed // timedelta(minutes=1) or "<1")
         if passed < timedelta(hours=48):
             return self.say("hours_old", n=passed // timedelta(hours=1))
         return self.say("days_old", n=self.count(passed // timedelta(days=1)))
