@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--preview", action="store_true", help="print it; keep and send nothing")
     report.add_argument("--format", choices=report_command.FORMATS, help="of the preview (default: text)")
     report.add_argument("--output", metavar="FILE", type=Path, help="write the preview to this file")
+    report.add_argument("--as-of", metavar="DATE", help="preview as it would have been then, since a week before")
     report.add_argument("--language", choices=("en", "es"), help="of a preview without a subscription (default: en)")
     report.add_argument("--json", action="store_true", help="print what the API answers")
 
