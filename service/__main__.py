@@ -1,4 +1,4 @@
-"""The command line: rank, estimate, collect, serve, migrate, record, status, fit."""
+"""The command line: rank, estimate, collect, import-history, serve, migrate, record, status, fit."""
 
 from __future__ import annotations
 
@@ -113,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     migrate = command("migrate", commands.migrate, "Bring the database to the newest version.")
     migrate.add_argument("--json", action="store_true", help="print the version as JSON")
 
+    history = command(
+        "import-history", commands.import_history, "Remember prices of the past from a CSV of daily snapshots."
+    )
+    history.add_argument("file", metavar="FILE", help="columns as gpurentalprices.com has them; - is standard input")
+    history.add_argument("--source-url", metavar="URL", help="where the prices stand (default: gpurentalprices.com)")
+    history.add_argument("--attribution", metavar="TEXT", help="whom their licence says to name")
+    history.add_argument("--json", action="store_true", help="print what was imported as JSON")
+
     record = command("record", commands.record, "Fetch live and write a recording for the tests.")
     record.add_argument("name", metavar="NAME", help="slug of the provider")
     record.add_argument("--into", type=Path, default=Path("tests/payloads"), help="folder (default: tests/payloads)")
@@ -126,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--language", choices=("en", "es"), help="of a preview without a subscription (default: en)")
     report.add_argument("--json", action="store_true", help="print what the API answers")
 
-    status = command("status", commands.status, "Database, providers and the age of prices.")
+    status = command("status", commands.status, "Database, providers, the age of prices and what was set aside.")
+    status.add_argument("names", nargs="*", metavar="NAME", help="only these sources, with each offer set aside")
+    status.add_argument("--rejections", action="store_true", help="only the offers that the newest runs set aside")
     status.add_argument("--json", action="store_true", help="print what /api/v1/providers answers")
 
     fit = command("fit", commands.fit, "Fit the efficiencies to the published runs and print the residuals.")

@@ -209,4 +209,4 @@ def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
 
 def _logging() -> StructLoggingConfig:
     """JSON lines, or colours in a terminal. Failures of requests are logged where they are answered."""
-    return StructLoggingConfig(log_exceptions="never")
+    return StructLoggingConfig(log_exceptions="never", cache_logger_on_first_use=False)

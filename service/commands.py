@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from providers import discover, recording
-from providers.base import CredentialsRefused, PayloadChanged, Provider, ProviderUnavailable
+from providers.base import CredentialsRefused, PayloadChanged, Provider, ProviderUnavailable, each
 from service import catalogue as known
 from service import store
 from service.checks import CollectedRun
 from service.collect import (
     AlreadyCollecting,
+    Imported,
+    NoHistory,
+    Sessions,
+    all_sources,
     as_json,
     body_of,
     check_payload,
     collect_bundled_if_needed,
     collect_first,
+    collect_rates,
     make_client,
     sources_to_try,
 )
 from service.collect import collect as collect_one
+from service.collect import history as past
 from service.database import Database, newest_revision, open_database
 from service.estimation.estimate import Estimator
 from service.market import RememberingEstimator, current_ranking, find_option, load_market
 from service.parameters import InvalidParameters, Vocabulary, estimates_request, ranking_request, saved_workload
 from service.presentation import terminal
-from service.presentation.answers import machine_estimate, provider_answer, source_of
+from service.presentation.answers import (
+    RejectionAnswer,
+    machine_estimate,
+    provider_answer,
+    rejection_answer,
+    source_of,
+)
 from service.ranking.rank import Option
+from service.rates import EuropeanCentralBank
 from service.settings import Settings, api_key
 
 
@@ -99,11 +115,14 @@ def _refuse_early(given: Mapping[str, Sequence[str]], now: datetime) -> None:
 STORE_KNOWS = frozenset({"workload", "provider", "region", "cloud_country"})  # values that may have been collected
 
 
+TELLS_NO_PRICE_OF_NOW = {past.COLLECTOR, EuropeanCentralBank.slug}
+
+
 async def _fill_if_empty(database: Database, settings: Settings, now: datetime) -> None:
     """The first ranking tries the sources that need no key; after that, collecting is the schedule's work."""
     catalogue = known.load()
     async with database.sessions() as session:
-        is_empty = not await store.collectors(session)
+        is_empty = not (await store.collectors(session)).keys() - TELLS_NO_PRICE_OF_NOW
     if not is_empty:
         await collect_bundled_if_needed(database.sessions, catalogue, now)
         return
@@ -211,18 +230,34 @@ def _content(file: str) -> bytes:
         raise BadInput(f"{file} can't be read: {error.strerror}") from error
 
 
+def _saved_answer(file: str, source: type) -> object:
+    """The answer in a file, read in parts: a source may narrow a long one on the way."""
+    if not issubclass(source, Provider):
+        return body_of(_content(file))
+    try:
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as content:
+            return source().read_saved(iter(partial(content.read, PART_BYTES), b""))
+    except OSError as error:
+        raise BadInput(f"{file} can't be read: {error.strerror}") from error
+    except PayloadChanged as changed:
+        raise Failed(f"{source.slug}: {changed}") from changed
+
+
+PART_BYTES = 1024 * 1024
+
+
 # collect ------------------------------------------------------------------------------------------------------------
 
 
 async def collect(options: argparse.Namespace) -> None:
     """Prices now: from the network, or from a saved answer."""
     settings, now = Settings.from_environment(), datetime.now(UTC)
-    providers = _named(options.names) if options.names else sources_to_try(settings)
+    providers = _sources_named(options.names) if options.names else [*sources_to_try(settings), EuropeanCentralBank]
     payload = None
     if options.payload:
         if len(options.names) != 1:
             raise BadInput("--payload needs the one NAME whose answer it is")
-        payload = body_of(_content(options.payload))
+        payload = _saved_answer(options.payload, providers[0])
         if payload is None:
             raise BadInput(f"--payload {options.payload}: null is no answer of a provider")
     if options.dry_run:
@@ -248,53 +283,77 @@ async def collect(options: argparse.Namespace) -> None:
 REJECTIONS_SHOWN = 5  # of one provider; `rig-or-rent status` and /api/v1/rejections have them all
 
 
+Source = type[Provider] | type[EuropeanCentralBank]
+
+
 async def _judged(
-    providers: Sequence[type[Provider]], payload: object, settings: Settings, now: datetime
+    providers: Sequence[Source], payload: object, settings: Settings, now: datetime
 ) -> list[CollectedRun]:
     """What runs would come to, without a database."""
-    catalogue = known.load()
-    if payload is not None:
-        return [check_payload(provider, payload, catalogue, now) for provider in providers]
     async with make_client(settings) as client:
-        secrets = settings.secrets
-        return [
-            await collect_one(provider, client=client, secrets=secrets, sessions=None, catalogue=catalogue, now=now)
-            for provider in providers
-        ]
+        return await each(providers, partial(_collect, client, None, settings, now, payload), at_once=AT_ONCE)
 
 
 async def _collected(
-    providers: Sequence[type[Provider]], payload: object, settings: Settings, now: datetime
+    providers: Sequence[Source], payload: object, settings: Settings, now: datetime
 ) -> list[CollectedRun]:
-    catalogue = known.load()
     async with open_database(settings) as database, make_client(settings) as client:
         await database.prepare()
-        await collect_bundled_if_needed(database.sessions, catalogue, now)
+        await collect_bundled_if_needed(database.sessions, known.load(), now)
+        collect_from = partial(_collect, client, database.sessions, settings, now, payload)
         try:
-            return [
-                await collect_one(
-                    provider,
-                    client=client,
-                    secrets=settings.secrets,
-                    sessions=database.sessions,
-                    catalogue=catalogue,
-                    now=now,
-                    payload=payload,
-                )
-                for provider in providers
-            ]
+            return await each(providers, collect_from, at_once=AT_ONCE)
         except AlreadyCollecting as busy:
             raise Failed(str(busy)) from busy
+
+
+AT_ONCE = 6  # sources; each holds up to two of the 15 connections that SQLAlchemy's pool opens at most
+
+
+async def _collect(
+    client: httpx.AsyncClient,
+    sessions: Sessions | None,
+    settings: Settings,
+    now: datetime,
+    payload: object,
+    source: Source,
+) -> CollectedRun:
+    if not issubclass(source, Provider):
+        return await collect_rates(client=client, sessions=sessions, now=now, payload=payload)
+    catalogue = known.load()
+    if payload is not None and sessions is None:
+        return check_payload(source, payload, catalogue, now)
+    return await collect_one(
+        source,
+        client=client,
+        secrets=settings.secrets,
+        sessions=sessions,
+        catalogue=catalogue,
+        now=now,
+        payload=payload,
+    )
+
+
+def _sources_named(names: Sequence[str]) -> list[Source]:
+    """The sources of these names; of none, all."""
+    every = all_sources()
+    for name in names:
+        if name not in every:
+            raise BadInput(f"there is no provider {name!r}{_hint(name, every)}")
+    return [every[name] for name in names] if names else list(every.values())
 
 
 def _named(names: Sequence[str]) -> list[type[Provider]]:
     known_slugs = discover()
     for name in names:
         if name not in known_slugs:
-            near = get_close_matches(name, known_slugs)
-            hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(known_slugs)}"
-            raise BadInput(f"there is no provider {name!r}{hint}")
+            raise BadInput(f"there is no provider {name!r}{_hint(name, known_slugs)}")
     return [known_slugs[name] for name in names]
+
+
+def _hint(name: str, known_slugs: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known_slugs))
+    return f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(known_slugs)}"
 
 
 def _summary(run: CollectedRun) -> list[str]:
@@ -365,16 +424,69 @@ async def record(options: argparse.Namespace) -> None:
 async def status(options: argparse.Namespace) -> None:
     """The database and every price source."""
     settings, now = Settings.from_environment(), datetime.now(UTC)
+    chosen = _sources_named(options.names)
     async with open_database(settings) as database:
         await database.prepare()
         async with database.sessions() as session:
             states = await store.collectors(session)
-    sources = [source_of(provider, settings.secrets) for provider in discover().values()]
+            rejected = await _quarantine(session, options)
+    sources = [source_of(module, settings.secrets) for module in chosen]
     answers = [provider_answer(source, states.get(source.slug), now) for source in sources]
     if options.json:
-        print_json({"items": answers, "next_cursor": None})
+        print_json({"items": rejected if options.rejections else answers, "next_cursor": None})
         return
-    terminal.print_status(answers, now)
+    if not options.rejections:
+        terminal.print_status(answers, now)
+    if options.rejections or options.names:
+        terminal.print_line()
+        terminal.print_rejections(rejected)
+
+
+async def _quarantine(session: AsyncSession, options: argparse.Namespace) -> list[RejectionAnswer]:
+    """What the newest runs set aside, of all sources or of those that are named."""
+    found: list[RejectionAnswer] = []
+    for slug in options.names or ([None] if options.rejections else []):
+        cursor: str | None = None
+        while True:
+            page = await store.rejections(session, collector=slug, newest=True, limit=1000, cursor=cursor)
+            found += [rejection_answer(each, known.load()) for each in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    return found
+
+
+async def import_history(options: argparse.Namespace) -> None:
+    """Prices of the past from a file; what is known already stays as it is."""
+    settings, now = Settings.from_environment(), datetime.now(UTC)
+    given = {"source_url": options.source_url, "attribution": options.attribution}
+    content = _content(options.file).decode("utf-8", errors="replace")
+    async with open_database(settings) as database:
+        await database.prepare()
+        try:
+            done = await past.import_history(
+                content,
+                sessions=database.sessions,
+                catalogue=known.load(),
+                now=now,
+                **{name: value for name, value in given.items() if value},
+            )
+        except NoHistory as error:
+            raise BadInput(f"{options.file}: {error}") from error
+        except AlreadyCollecting as busy:
+            raise Failed(str(busy)) from busy
+    for row in done.bad_rows:
+        sys.stderr.write(f"{options.file}: line {row.line}: {row.message}\n")
+    print_json(done) if options.json else terminal.print_line(_imported(done))
+
+
+def _imported(done: Imported) -> str:
+    bad = f", {len(done.bad_rows):,} cannot be read" if done.bad_rows else ""
+    return (
+        f"{done.opened:,} prices of the past are new, of {done.providers} providers from {done.first_day} to "
+        f"{done.last_day}. Of {done.rows:,} rows {done.left_out:,} rent no machine{bad}; "
+        f"{done.rejected:,} kinds of offers were set aside."
+    )
 
 
 def fit(options: argparse.Namespace) -> None:

@@ -305,11 +305,13 @@ class Markets:
     async def refresh(self) -> Market:
         """Load the market of now again. Raises DatabaseUnavailable; the old one stays then."""
         async with self._loading:
-            self._runs = await self._stored_runs()
+            runs = await self._stored_runs()
+            if runs != self._runs:
+                self._past.clear()  # a file of the past, or a day's exchange rates, may have changed them too
+            self._runs = runs
             market = await self._load(self._clock())
             if self._current is None or market.version != self._current.version:
                 self._current = market
-                self._past.clear()  # an import may have changed the past too
             return self._current
 
     async def at(self, moment: datetime | None) -> Market:

@@ -42,9 +42,9 @@ def test_every_setting_is_explained(variable: str) -> None:
 
 
 def test_every_command_is_mentioned_and_every_mentioned_command_exists() -> None:
-    mentioned = set(re.findall(r"rig-or-rent ([a-z]+)", README))
+    mentioned = set(re.findall(r"rig-or-rent ([a-z]+(?:-[a-z]+)*)", README))
     listed = _parser().format_help()
-    existing = set(re.findall(r"^    ([a-z]+) ", listed, flags=re.MULTILINE))
+    existing = set(re.findall(r"^    ([a-z]+(?:-[a-z]+)*)\s", listed, flags=re.MULTILINE))
 
     assert mentioned == existing
 

@@ -4,9 +4,10 @@ Reading order: run (one provider), claim (one run at a time), first (an empty st
 or store), rates, client.
 """
 
-from service.collect.claim import AlreadyCollecting
+from service.collect.claim import AlreadyCollecting, Sessions
 from service.collect.client import make_client
 from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
+from service.collect.history import Imported, NoHistory, import_history
 from service.collect.rates import all_sources, collect_rates, rates_at
 from service.collect.run import collect
 from service.collect.saved import as_json, body_of, check_payload
@@ -14,6 +15,9 @@ from service.collect.saved import as_json, body_of, check_payload
 __all__ = [
     "AlreadyCollecting",
     "FirstCollection",
+    "Imported",
+    "NoHistory",
+    "Sessions",
     "all_sources",
     "as_json",
     "body_of",
@@ -22,6 +26,7 @@ __all__ = [
     "collect_bundled_if_needed",
     "collect_first",
     "collect_rates",
+    "import_history",
     "make_client",
     "rates_at",
     "sources_to_try",

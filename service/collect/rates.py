@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import httpx
 
@@ -33,35 +34,51 @@ async def rates_at(asked: Asked, at: datetime, since: datetime | None = None) ->
 async def collect_rates(
     *,
     client: httpx.AsyncClient,
-    sessions: Sessions,
+    sessions: Sessions | None,  # None: nothing is stored, and nothing is known but the table that ships
     now: datetime,
     feed: type[EuropeanCentralBank] = EuropeanCentralBank,
+    payload: object = None,  # a saved file in place of the network; None: none
     on_start: Callable[[int], object] = lambda run_id: None,
 ) -> CollectedRun:
     """Read the rates of the day and remember them. Raises AlreadyCollecting."""
+    if sessions is None:
+        return judged(*await _read(feed, client, now, payload), shipped_rates()).run
     async with claimed(sessions, feed.slug) as run_id:
         on_start(run_id)
-        run, published = await _read(feed, client, now)
+        run, published = await _read(feed, client, now, payload)
         async with sessions() as session:
-            known = await rates_at(session, now)
-        believed, doubted = believable(published, known, now)
-        if published and not believed:
-            run = replace(run, set_aside=f"no rate was believable: {doubted[0][1]}")
+            found = judged(run, published, await rates_at(session, now))
         async with sessions.begin() as session:
             before = await store.last_outcome(session, feed.slug)
-            await store.save_rates(session, run, believed, doubted, run_id)
-    report(run, run_id, before, believed=len(believed))
-    return run
+            await store.save_rates(session, found.run, found.believed, found.doubted, run_id)
+    report(found.run, run_id, before, believed=len(found.believed))
+    return found.run
+
+
+class Judged(NamedTuple):
+    """A run of the feed, with the rates that can be true and those that are in doubt."""
+
+    run: CollectedRun
+    believed: Sequence[PublishedRate]
+    doubted: Sequence[tuple[PublishedRate, str]]
+
+
+def judged(run: CollectedRun, published: Sequence[PublishedRate], known: Rates) -> Judged:
+    """Pure."""
+    believed, doubted = believable(published, known, run.started_at)
+    if published and not believed:
+        run = replace(run, set_aside=f"no rate was believable: {doubted[0][1]}")
+    return Judged(run, believed, doubted)
 
 
 async def _read(
-    feed: type[EuropeanCentralBank], client: httpx.AsyncClient, now: datetime
-) -> tuple[CollectedRun, list[PublishedRate]]:
+    feed: type[EuropeanCentralBank], client: httpx.AsyncClient, now: datetime, payload: object
+) -> tuple[CollectedRun, Sequence[PublishedRate]]:
     received, started = Traffic(), time.perf_counter()
     token = traffic.set(received)
     empty = CollectedRun(collector=feed.slug, source=feed.source, started_at=now, duration_s=0)
     try:
-        published = list(feed.parse(await feed.fetch(client)))
+        published = feed.parse(str(payload) if payload is not None else await feed.fetch(client))
     except KINDS_OF_FAILURE as error:
         return _measured(failed(empty, error), received, started), []
     finally:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 from service import store
-from service.catalogue import Electricity, GpuSheet
+from service.catalogue import Catalogue, Electricity, GpuSheet, UnknownGpu
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
 from service.estimation.hardware import Gpu, Machine
 from service.ranking.offers import PricedOffer
@@ -294,6 +294,7 @@ class RejectionAnswer:
     reason: str
     detail: str
     offer: Mapping[str, Any]
+    nearest: tuple[str, ...] = ()  # GPUs of the catalogue that an unknown name comes nearest to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +313,8 @@ class ProviderAnswer:
     last_success: datetime | None
     offers: int
     rejections: int  # of the last run
+    rejections_by_reason: Mapping[str, int]  # of the newest run that was read: what there is to work off
+    retry_at: datetime | None  # when a source that sent us away may be asked again
 
 
 # Where prices come from, and how that goes ---------------------------------------------------------------------------
@@ -369,6 +372,8 @@ def provider_answer(source: PriceSource, state: store.CollectorState | None, now
         last_success=last_success,
         offers=state.offers if state else 0,
         rejections=state.last_run.rejected if state else 0,
+        rejections_by_reason=state.rejected if state else {},
+        retry_at=state.last_run.retry_at if state else None,
     )
 
 
@@ -415,7 +420,7 @@ def running(run_id: int) -> RunAnswer:
     return RunAnswer(id=run_id, state="running")
 
 
-def rejection_answer(rejection: store.StoredRejection) -> RejectionAnswer:
+def rejection_answer(rejection: store.StoredRejection, catalogue: Catalogue) -> RejectionAnswer:
     return RejectionAnswer(
         id=rejection.id,
         run_id=rejection.run_id,
@@ -424,4 +429,15 @@ def rejection_answer(rejection: store.StoredRejection) -> RejectionAnswer:
         reason=rejection.reason,
         detail=rejection.detail,
         offer=rejection.offer,
+        nearest=_nearest(rejection, catalogue),
     )
+
+
+def _nearest(rejection: store.StoredRejection, catalogue: Catalogue) -> tuple[str, ...]:
+    """By the catalogue of now, which may have learned the name since: then it alone."""
+    if rejection.reason != "unknown_gpu":
+        return ()
+    try:
+        return (catalogue.resolve(str(rejection.offer.get("gpu")), rejection.offer.get("gpu_memory_gb")).name,)
+    except UnknownGpu as unknown:
+        return unknown.nearest

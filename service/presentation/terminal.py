@@ -11,7 +11,7 @@ from rich.table import Table
 
 from service.estimation.answer import Estimate, Infeasible
 from service.presentation import words
-from service.presentation.answers import ProviderAnswer
+from service.presentation.answers import ProviderAnswer, RejectionAnswer
 from service.presentation.numbers import TimeScale, age, gigabytes, time_scale, usd_interval, usd_number, usd_rate
 from service.ranking.rank import Option, Ranking
 from service.ranking.request import RankingRequest
@@ -154,3 +154,28 @@ def print_status(sources: Sequence[ProviderAnswer], now: datetime) -> None:
         for source in sources
     ]
     print_table(["Provider", "State", "Source", "Offers", "Rejected", "Last success", ""], rows)
+    rejected = [source for source in sources if source.rejections_by_reason]
+    if not rejected:
+        return
+    print_line()
+    print_line("Set aside by the newest runs; `rig-or-rent status NAME` shows each offer:")
+    for source in rejected:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in source.rejections_by_reason.items())
+        print_line(f"  {source.slug}: {reasons}")
+
+
+def print_rejections(rejections: Sequence[RejectionAnswer]) -> None:
+    """Offers set aside, as they were read, with the reason: the quarantine to work off."""
+    if not rejections:
+        print_line("Nothing is set aside.")
+        return
+    rows = [
+        [each.provider, each.reason, _shown(each.offer), each.detail, ", ".join(each.nearest)] for each in rejections
+    ]
+    print_table(["Provider", "Reason", "Offer", "Why", "Nearest GPU"], rows)
+
+
+def _shown(offer: Mapping[str, object]) -> str:
+    """What of an offer tells a person which it is."""
+    names = ("instance_type", "gpu", "gpu_count", "region", "pricing", "price_per_hour", "currency", "units_per_eur")
+    return " ".join(str(offer[name]) for name in names if offer.get(name) is not None)
