@@ -9,7 +9,7 @@ import asyncio
 import csv
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
@@ -166,6 +166,8 @@ class Provider(ABC):
     auth: ClassVar[Auth] = Keyless()
     auth_is_optional: ClassVar[bool] = False  # tried without a key when the key is missing
     interval: ClassVar[timedelta] = timedelta(hours=6)
+    patience: ClassVar[timedelta] = timedelta(minutes=10)  # many small answers take their time; more is a slow drip
+    is_quick: ClassVar[bool] = True  # False: takes so long that nobody should wait for it
     source: ClassVar[Source] = "live"
     marketplace: ClassVar[bool] = False  # single machines come and go: a run is judged by its kinds of machines
     slug: ClassVar[str]  # the module's name without a trailing underscore, set by discover()
@@ -188,6 +190,10 @@ class Provider(ABC):
     @abstractmethod
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         """The offers in these answers, in the provider's words. Pure. Raises PayloadChanged, naming the path."""
+
+    def read_saved(self, parts: Iterable[bytes]) -> Any:
+        """A saved answer from its bytes as they come; to be narrowed on the way where it may be too long for memory."""
+        return decode_saved(b"".join(parts))
 
     def saved_answers(self, body: Any) -> list[Answer]:
         """A saved answer as a list of answers: a recording, an object of answers by call name, or one bare answer.
@@ -264,13 +270,28 @@ async def get(
         response = await client.request(method, url, params=params, headers=headers, json=json, data=form)
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{httpx.URL(url).host}: {error or type(error).__name__}") from error
-    if response.status_code in accept:
-        return response
+    if response.status_code not in accept:
+        check(response)
+    return response
+
+
+async def stream(client: httpx.AsyncClient, url: str, *, most_bytes: int) -> AsyncIterator[bytes]:
+    """The body of one answer in parts, for a list that is too long to be held; the outcome told apart as by `get`."""
+    try:
+        async with client.stream("GET", url, extensions={"most_bytes": most_bytes}) as response:
+            check(response)
+            async for part in response.aiter_bytes():
+                yield part
+    except httpx.HTTPError as error:
+        raise ProviderUnavailable(f"{httpx.URL(url).host}: {error or type(error).__name__}") from error
+
+
+def check(response: httpx.Response) -> None:
+    """Raises CredentialsRefused or ProviderUnavailable where the status is no success."""
     if response.status_code in (401, 403):
         raise CredentialsRefused(f"{response.url.host} answered {response.status_code}")
     if response.status_code >= 400:
         raise ProviderUnavailable(f"{response.url.host} answered {response.status_code}")
-    return response
 
 
 async def get_json(client: httpx.AsyncClient, url: str, **request: Any) -> Any:
@@ -288,6 +309,14 @@ def decode_json(content: bytes) -> Any:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode_saved(content: bytes) -> Any:
+    """A saved answer as `parse` reads it: JSON decoded with exact numbers, anything else as text."""
+    try:
+        return decode_json(content)
+    except PayloadChanged:
+        return content.decode("utf-8-sig", errors="replace")
 
 
 async def each(items: Iterable[S], call: Callable[[S], Awaitable[T]], *, at_once: int = 4) -> list[T]:

@@ -221,7 +221,8 @@ class _Limits(_Around):
         self._on_answer()
         counted = traffic.get(None) or Traffic()
         counted.answers += 1
-        return _Bounded(response, self._most_bytes, counted)
+        most_bytes = request.extensions.get("most_bytes", self._most_bytes)  # who reads it in parts may have more
+        return _Bounded(response, most_bytes, counted)
 
 
 class _Bounded(httpx.Response):

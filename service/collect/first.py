@@ -61,7 +61,7 @@ async def collect_first(
 ) -> FirstCollection:
     """The list that ships at once, then every source that needs no missing key, side by side, for `seconds` in all."""
     answered = asyncio.Event()
-    wanted = sources_to_try(settings) if sources is None else sources
+    wanted = quick_sources(settings) if sources is None else sources
     async with make_client(settings, patient=False, on_answer=answered.set) as client:
         collect_from = partial(
             collect, client=client, secrets=settings.secrets, sessions=sessions, catalogue=catalogue, now=now
@@ -82,6 +82,11 @@ def sources_to_try(settings: Settings) -> list[type[Provider]]:
         for source in discover().values()
         if source.source != "bundled" and source.missing(settings.secrets) is None
     ]
+
+
+def quick_sources(settings: Settings) -> list[type[Provider]]:
+    """Those of them that answer within seconds: the others would only take the line from them."""
+    return [source for source in sources_to_try(settings) if source.is_quick]
 
 
 def _start(

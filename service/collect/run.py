@@ -25,7 +25,6 @@ from service.collect.client import Traffic, traffic
 from service.rates import Rates, shipped_rates
 from service.store.saving import outcome_of
 
-LONGEST_FETCH_S: Final = 600.0  # many small answers take their time; more than this is a server that drips
 LONGEST_PATIENCE_S: Final = 7 * 86_400.0
 MOST_CHARACTERS_KEPT: Final = 200_000  # of a payload whose shape is not known
 
@@ -117,10 +116,10 @@ async def _answers(provider: Provider, client: httpx.AsyncClient) -> Sequence[An
     if variable := provider.missing(provider.secrets):
         raise CredentialsRefused(f"{variable} is not set")
     try:
-        async with asyncio.timeout(LONGEST_FETCH_S):
+        async with asyncio.timeout(provider.patience.total_seconds()):
             return await provider.fetch(client)
     except TimeoutError as error:
-        raise ProviderUnavailable(f"the answers took longer than {LONGEST_FETCH_S:.0f} s") from error
+        raise ProviderUnavailable(f"the answers took longer than {provider.patience.total_seconds():.0f} s") from error
 
 
 # Judge ---------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from providers.base import PayloadChanged, Provider, decode_json
+from providers.base import Provider, decode_saved
 from service.catalogue import Catalogue
 from service.checks import CollectedRun, Observation, Rejection
 from service.collect.run import Memory, judge, saved
@@ -19,10 +19,7 @@ NEVER_STALE_BEFORE = timedelta(hours=24)
 
 def body_of(content: bytes) -> Any:
     """A saved answer as providers read it: JSON decoded with exact numbers, anything else as text."""
-    try:
-        return decode_json(content)
-    except PayloadChanged:
-        return content.decode("utf-8-sig", errors="replace")
+    return decode_saved(content)
 
 
 def check_payload(provider_class: type[Provider], body: Any, catalogue: Catalogue, now: datetime) -> CollectedRun:
