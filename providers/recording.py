@@ -43,16 +43,23 @@ class Recording:
 async def record(provider: Provider, client: httpx.AsyncClient, now: datetime) -> Recording:
     """The provider's answers of this moment, cut down. Raises what `fetch` raises."""
     exchanges: list[tuple[str, bytes]] = []
+    streamed: list[str] = []
 
     async def remember(response: httpx.Response) -> None:
-        exchanges.append((str(response.request.url), await response.aread()))
+        url = str(response.request.url)
+        if "most_bytes" in response.request.extensions:  # too long to be held, and narrowed as it comes
+            streamed.append(url)
+        else:
+            exchanges.append((url, await response.aread()))
 
     client.event_hooks["response"].append(remember)
     try:
         answers = await provider.fetch(client)
     finally:
         client.event_hooks["response"].remove(remember)
-    recorded = [Recorded(answer, take_address(answer, exchanges)) for answer in answers]
+    recorded = [
+        Recorded(answer, take_address(answer, exchanges) or address_of_streamed(answer, streamed)) for answer in answers
+    ]
     hosts = sorted({httpx.URL(each.url).host for each in recorded if each.url})
     recording = Recording(source=f"Recorded live from {', '.join(hosts)}.", recorded=now, answers=recorded)
     return cut_down(provider, redacted(recording, secrets_of(provider)))
@@ -71,6 +78,12 @@ def take_address(answer: Answer, exchanges: list[tuple[str, bytes]]) -> str | No
     best = max(same, key=lambda exchange: sum(value in exchange[0] for value in answer.parameters.values()))
     exchanges.remove(best)
     return best[0]
+
+
+def address_of_streamed(answer: Answer, streamed: Sequence[str]) -> str | None:
+    """The address that names all parameters of an answer, where its body is not what was sent."""
+    wanted = answer.parameters.values()
+    return next((url for url in streamed if wanted and all(value in url.split("/") for value in wanted)), None)
 
 
 def is_body(body: Any, content: bytes) -> bool:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from providers.aws.machines import machine, offer, region
+from providers.aws.machines import Included, included, machine, offer, region
 from providers.base import Offer, PayloadChanged, PurchaseOption, narrow
 
 HOURS_PER_YEAR = 8760
@@ -33,6 +33,14 @@ class Compute(msgspec.Struct, rename="camel"):
     license_model: str = "No License required"
     capacitystatus: str = "Used"
     marketoption: str = "OnDemand"  # older lists lack it
+    vcpu: str | None = None
+    memory: str | None = None
+    storage: str | None = None
+    network_performance: str | None = None
+
+    @property
+    def has(self) -> Included:
+        return included(self.vcpu, self.memory, self.storage, self.network_performance)
 
 
 class Dimension(msgspec.Struct, rename="camel"):
@@ -40,7 +48,7 @@ class Dimension(msgspec.Struct, rename="camel"):
     price_per_unit: dict[str, Decimal]  # by currency
 
 
-class TermAttributes(msgspec.Struct, rename="pascal"):
+class TermAttributes(msgspec.Struct, rename="pascal", omit_defaults=True):
     lease_contract_length: str | None = None
     offering_class: str | None = None
     purchase_option: str | None = None
@@ -96,7 +104,10 @@ def on_demand(compute: Compute, term: Term) -> Iterator[Offer]:
         for currency, price in dimension.price_per_unit.items():
             if dimension.unit == "Hrs":
                 where = region(compute.location)
-                yield from some(offer(compute.instance_type, price, where, PurchaseOption.ON_DEMAND, currency=currency))
+                machine_at = offer(
+                    compute.instance_type, price, where, PurchaseOption.ON_DEMAND, has=compute.has, currency=currency
+                )
+                yield from some(machine_at)
 
 
 def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
@@ -105,20 +116,25 @@ def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
     if years is None:
         raise PayloadChanged(f"a reservation for {paid.lease_contract_length!r} - at `$.terms.Reserved`")
     per_hour: dict[str, Decimal] = {}
+    upfront: dict[str, Decimal] = {}
     for dimension in term.price_dimensions.values():
-        hours = 1 if dimension.unit == "Hrs" else years * HOURS_PER_YEAR  # else "Quantity": paid at once
         for currency, price in dimension.price_per_unit.items():
-            per_hour[currency] = per_hour.get(currency, Decimal(0)) + price / hours
+            part = per_hour if dimension.unit == "Hrs" else upfront  # else "Quantity": paid at once
+            part[currency] = part.get(currency, Decimal(0)) + price
     tier = ", ".join(words.lower() for words in (paid.offering_class, paid.purchase_option) if words)
-    for currency, price in per_hour.items():
+    for currency in {**per_hour, **upfront}:
+        at_once = upfront.get(currency, Decimal(0))
+        price = per_hour.get(currency, Decimal(0)) + at_once / (years * HOURS_PER_YEAR)
         yield from some(
             offer(
                 compute.instance_type,
                 price.quantize(Decimal("1e-10")),  # as fine as the list itself
                 region(compute.location),
                 PurchaseOption.RESERVED,
+                has=compute.has,
                 currency=currency,
                 term_months=12 * years,
+                upfront=at_once,
                 tier=tier or None,
             )
         )
