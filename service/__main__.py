@@ -100,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument("--json", action="store_true", help="print what the API answers")
 
     collect = command("collect", commands.collect, "Collect prices now, from all or some providers.")
-    collect.add_argument("names", nargs="*", metavar="NAME", help="slugs, as `rig-or-rent status` shows them")
+    collect.add_argument(
+        "names", nargs="*", metavar="NAME", help="slugs, as `rig-or-rent status` shows them; none: all that answer soon"
+    )
     collect.add_argument("--payload", metavar="FILE", help="a saved answer instead of the network (one NAME)")
     collect.add_argument("--dry-run", action="store_true", help="store nothing; needs no database")
     collect.add_argument("--json", action="store_true", help="print offers and rejections, or the runs")

@@ -36,7 +36,7 @@ from service.collect import (
     collect_first,
     collect_rates,
     make_client,
-    sources_to_try,
+    quick_sources,
 )
 from service.collect import collect as collect_one
 from service.collect import history as past
@@ -126,7 +126,7 @@ async def _fill_if_empty(database: Database, settings: Settings, now: datetime) 
     if not is_empty:
         await collect_bundled_if_needed(database.sessions, catalogue, now)
         return
-    sources = sources_to_try(settings)
+    sources = quick_sources(settings)
     with _progress(f"Collecting prices from {len(sources)} sources", len(sources)) as advance:
         first = await collect_first(
             settings=settings,
@@ -252,7 +252,7 @@ PART_BYTES = 1024 * 1024
 async def collect(options: argparse.Namespace) -> None:
     """Prices now: from the network, or from a saved answer."""
     settings, now = Settings.from_environment(), datetime.now(UTC)
-    providers = _sources_named(options.names) if options.names else [*sources_to_try(settings), EuropeanCentralBank]
+    providers = _sources_named(options.names) if options.names else [*quick_sources(settings), EuropeanCentralBank]
     payload = None
     if options.payload:
         if len(options.names) != 1:

@@ -6,7 +6,13 @@ or store), rates, client.
 
 from service.collect.claim import AlreadyCollecting, Sessions
 from service.collect.client import make_client
-from service.collect.first import FirstCollection, collect_bundled_if_needed, collect_first, sources_to_try
+from service.collect.first import (
+    FirstCollection,
+    collect_bundled_if_needed,
+    collect_first,
+    quick_sources,
+    sources_to_try,
+)
 from service.collect.history import Imported, NoHistory, import_history
 from service.collect.rates import all_sources, collect_rates, rates_at
 from service.collect.run import collect
@@ -28,6 +34,7 @@ __all__ = [
     "collect_rates",
     "import_history",
     "make_client",
+    "quick_sources",
     "rates_at",
     "sources_to_try",
 ]
