@@ -171,7 +171,7 @@ def test_the_anchor_fits_a_12_gb_card_with_its_optimizer_in_host_memory() -> Non
     assert answer.plan is not None
     assert answer.plan.offload == ("optimizer",)
     assert answer.plan.memory_gb.needed <= answer.plan.memory_gb.available < 12
-    assert answer.plan.memory_gb.host_needed == pytest.approx(15, abs=1)
+    assert answer.plan.memory_gb.host_needed == pytest.approx(13, abs=1)
     assert 2000 < answer.hours.p10 < answer.hours.p50 < answer.hours.p90 < 3500
 
 

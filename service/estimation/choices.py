@@ -48,16 +48,19 @@ def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool)
     ]
     if cut and pinned.sharding is None and not pinned.offload:
         choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
-    return tuple(replace(choice, kind=kind) for kind in _kinds(pinned) for choice in choices)
+    kinds = _kinds(pinned, pinned.optimizer or optimizer)
+    return tuple(replace(choice, kind=kind) for kind in kinds for choice in choices)
 
 
-def _kinds(pinned: PinnedPlan) -> tuple[Kind, ...]:
-    """Who pins a micro-batch has software; the usual, unless only less of it fits. Old software is as it was."""
+def _kinds(pinned: PinnedPlan, rule: Optimizer) -> tuple[Kind, ...]:
+    """Who pins a micro-batch has software: the usual, unless only less of it fits. Old software is as it was."""
     if pinned.flash_attention is False:
         return ("usual",)
-    if pinned.compiled is False:
-        return ("usual", "careful")
-    return ("careful",) if pinned.micro_batch is None else ("usual", "careful", "frugal")
+    if pinned.micro_batch is None:
+        return ("careful",)
+    if rule in WITHOUT_MASTER and pinned.compiled is not False:  # who rounds stochastically writes the rest by hand too
+        return ("usual", "careful", "frugal")
+    return ("usual", "careful")
 
 
 def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:

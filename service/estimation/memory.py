@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.estimation.flops import Floats, Work, split, spread_experts
 from service.estimation.workload import Optimizer, Precision
@@ -26,11 +27,15 @@ COLLECTIVES_GB = 0.6  # buffers of the communication library, with more than one
 LOSS_CHUNK_TOKENS = 1024  # of a loss that is computed in chunks
 CHUNKED_FROM_VOCABULARY = 30_000  # smaller vocabularies are not worth chunking, and frameworks do not
 CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32 copies all alive
-# Per logit when the loss is computed at once. Compiled with the model: nanochat d20 (32 x 2,048 tokens x 65,536) peaks at
-# 73.7 GiB, d12 (8 x 2,048 x 32,768) at 9.2. Outside the compiled blocks, as under FSDP, FP32 copies stay alive:
+# Per logit when the loss is computed at once. Compiled with the model: nanochat d8 and d20 with 32 x 2,048 tokens x 65,536
+# peak at 18.7 and 73.7 GiB (reports of 2025-10). Outside the compiled blocks, as under FSDP, FP32 copies stay alive:
 # torchtitan's Llama 3.1 8B (2 x 8,192 x 128,256) peaks at 62.0 GiB on 128 GPUs (2024-12; in 2025 it compiles its loss).
-LOGIT_BYTES_COMPILED, LOGIT_BYTES = 6.8, 13.0
+LOGIT_BYTES_COMPILED, LOGIT_BYTES = 2.5, 13.0
 TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
+# Frameworks of 2023 and before, without fused attention: what Languini's largest batches (github.com/languini-kitchen,
+# 19 pairs of GPU and model, the next larger batch runs out of memory) take beyond the same formula.
+LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.26, 12.0
+LEGACY_UPDATE_BYTES = 5.0  # per parameter: temporaries of the update, which the allocator keeps
 FULL_GRADIENT_BYTES = 4.0  # of autocast and of Megatron-LM, which add gradients up in FP32
 
 WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
@@ -156,10 +161,16 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
         optimizer=states * (1 - plan.states_on_host) / GB,
         activations=saved / GB,
         logits=_logits(work, plan) / GB,
-        workspace=np.where(many, WORKSPACE_GB + COLLECTIVES_GB, WORKSPACE_GB) + 0 * saved,
+        workspace=_workspace(work, plan, many) + 0 * saved,
         context=CONTEXT_GB + 0 * saved,
         host=host / GB,
     )
+
+
+def _workspace(work: Work, plan: Layout, many: NDArray[np.bool_]) -> Floats:
+    """GB of libraries, links and, in old software, of the update."""
+    update = np.where(plan.fused_attention > 0, 0.0, LEGACY_UPDATE_BYTES) * work.parameters / GB
+    return update + np.where(many, WORKSPACE_GB + COLLECTIVES_GB, WORKSPACE_GB)
 
 
 def _kept_states(work: Work, plan: Layout, precision: Precision, gpus: Floats) -> Floats:
@@ -202,21 +213,24 @@ def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]
     """Bytes of a layer that backward reads: as the plan keeps them, and all of them."""
     tokens = plan.micro_batch * work.seq_len
     scores = np.where(plan.fused_attention > 0, 0.0, 2.5 * work.heads * work.seq_len)
-    whole = (_kept_values(work, plan) + scores) * tokens * value
-    selective = (_selected_values(work, plan) + scores) * tokens * value
+    widened = np.where(plan.fused_attention > 0, 1.0, LEGACY_ACTIVATIONS)
+    whole = (_kept_values(work, plan) + scores) * widened * tokens * value
+    selective = (_selected_values(work, plan) + scores) * widened * tokens * value
     full = work.residual_width * tokens * value
     return np.where(plan.full > 0, full, np.where(plan.selective > 0, selective, whole)), whole
 
 
 def _kept_values(work: Work, plan: Layout) -> Floats:
-    """Values per token that a layer without checkpointing keeps: op by op, compiled, or in place.
+    """Values per token that a layer without checkpointing keeps.
 
-    A compiler repeats norms and activation functions in backward instead of keeping what they give.
+    Op by op that is every tensor; a compiler keeps what it splits out as well (18 widths a layer of nanochat, whose
+    queries and keys are normed); written by hand, norms and activation functions are repeated instead.
     """
     d, f, gated = work.residual_width, work.ffn_width, work.ffn_matrices - 2
     attention = 2 * work.query_width + work.key_value_width
-    compiled = np.where(plan.frugal > 0, 2, 3) * d + attention + (1 + gated) * f
-    return np.where(plan.eager > 0, 4 * d + attention + (2 + gated) * f, compiled)
+    by_hand = 2 * d + attention + (1 + gated) * f
+    framework = np.where(plan.eager > 0, 4, 6) * d + attention + (2 + gated) * f
+    return np.where(plan.frugal > 0, by_hand, framework)
 
 
 def _selected_values(work: Work, plan: Layout) -> Floats:
@@ -247,5 +261,6 @@ def _logits(work: Work, plan: Layout) -> Floats:
     chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * CHUNK_LOGIT_BYTES
     whole = (plan.whole_loss > 0) | (work.vocabulary * plan.tensor * plan.pipeline < CHUNKED_FROM_VOCABULARY)
     apart = (plan.eager > 0) | (plan.shard_parameters > 0) | (plan.tensor > 1)  # the loss is no part of what is compiled
-    at_once = tokens * np.where(apart, LOGIT_BYTES, LOGIT_BYTES_COMPILED)
+    today = np.where(apart, LOGIT_BYTES, LOGIT_BYTES_COMPILED)
+    at_once = tokens * np.where(plan.fused_attention > 0, today, LEGACY_LOGIT_BYTES)
     return np.where(whole, at_once, np.minimum(chunk, at_once)) * work.vocabulary

@@ -32,8 +32,10 @@ from service.estimation.step import Situation, Step, step, working_replicas
 from service.estimation.workload import Model, PinnedPlan, Workload
 
 DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
-# Host RAM per GPU when a machine does not say: twice the card's memory, and what a desktop has at least.
-DEFAULT_HOST_SHARE, DEFAULT_HOST_GB = 2.0, 32.0
+# Host RAM when a machine does not say: twice the memory of its cards, or what the four slots of a desktop take (4 x 32
+# GB). A plan that needs RAM says how much, so that whoever has less knows.
+DEFAULT_HOST_SHARE, DEFAULT_HOST_GB = 2.0, 128.0
+CARD_OVER_HOST = 10.0  # what a missing GB of the card weighs over one of the host's, to which RAM can be added
 HOST_USABLE = 0.85  # of the host's RAM: the operating system and the data loader need some
 INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
 CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
@@ -48,7 +50,8 @@ class Found:
     choice: Choice
     micro_batch: float
     fits: bool
-    lacks_gb: float
+    lacks_gb: float  # of the GPU's memory
+    host_lacks_gb: float  # of the host's RAM, per GPU
     working_gpus: float
     step_s: float
     parts_s: dict[str, float]
@@ -56,7 +59,7 @@ class Found:
     needed_gb: float
     available_gb: float
     host_gb: float  # per GPU
-    host_lacks: bool  # what is missing is RAM of the host
+    host_available_gb: float  # per GPU
     recompute_factor: float
 
 
@@ -126,7 +129,7 @@ class _Search:
             taken = tried.at(np.searchsorted(fitting, chosen))
         else:  # the most frugal plan of a machine that none fits was not timed yet
             taken = self._step(np.arange(len(self.machines)), column, batch[chosen])
-        return self._found(column, batch[chosen], gathered(memory, chosen), lacks[chosen], fits, taken)
+        return self._found(column, batch[chosen], gathered(memory, chosen), fits, taken)
 
     def _replicas(self, machine: Rows, choice: Rows) -> Floats:
         return working_replicas(np.array(self.sequences), self.links.gpus[machine], gathered(self.layout, choice))
@@ -149,11 +152,13 @@ class _Search:
         return _allowed(np.clip(largest, np.minimum(1.0, most), most), most)
 
     def _lacks(self, machine: Rows, choice: Rows, memory: MemoryParts) -> Floats:
-        lacks = np.maximum(memory.total - self.offered[machine], memory.host - self.host[machine])
+        """How far a plan is from fitting: 0 if it does; infinite for what the machine cannot be cut into."""
+        on_card = np.maximum(memory.total - self.offered[machine], 0.0)
+        on_host = np.maximum(memory.host - self.host[machine], 0.0)
         possible = self.layout.tensor[choice] <= self.links.in_node[machine]
         possible &= (self.layout.tensor * self.layout.pipeline)[choice] <= self.links.gpus[machine]
         possible &= self.layout.pipeline[choice] <= self.work.layers
-        return np.where(possible, lacks, np.inf)
+        return np.where(possible, CARD_OVER_HOST * on_card + on_host, np.inf)
 
     def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
         layout = replace(gathered(self.layout, choice), micro_batch=batch)
@@ -179,7 +184,7 @@ class _Search:
         return repeated
 
     def _found(
-        self, column: Rows, batch: Floats, memory: MemoryParts, lacks: Floats, fits: NDArray[np.bool_], taken: Step
+        self, column: Rows, batch: Floats, memory: MemoryParts, fits: NDArray[np.bool_], taken: Step
     ) -> list[Found]:
         everyone = np.arange(len(self.machines))
         cut = (self.layout.tensor * self.layout.pipeline)[column]
@@ -188,12 +193,14 @@ class _Search:
         part_rows = list(zip(*(part.tolist() for part in taken.parts.values()), strict=True))
         factors, needed = (1 + self._repeated(column) / 3).tolist(), memory.total.tolist()
         totals, hosts, offered = taken.total.tolist(), memory.host.tolist(), self.offered.tolist()
+        has = self.host.tolist()
         return [
             Found(
                 choice=self.choices[column[row]],
                 micro_batch=float(batch[row]),
                 fits=bool(fits[row]),
-                lacks_gb=max(0.0, float(lacks[row])),
+                lacks_gb=max(0.0, needed[row] - offered[row]),
+                host_lacks_gb=max(0.0, hosts[row] - has[row]),
                 working_gpus=working[row],
                 step_s=totals[row],
                 parts_s=dict(zip(taken.parts, part_rows[row], strict=True)),
@@ -201,7 +208,7 @@ class _Search:
                 needed_gb=needed[row],
                 available_gb=offered[row],
                 host_gb=hosts[row],
-                host_lacks=needed[row] <= offered[row],
+                host_available_gb=has[row],
                 recompute_factor=factors[row],
             )
             for row in everyone

@@ -34,11 +34,11 @@ def told(
     if found.fits:
         return _estimate(workload, model, machine, found, hours, sure, flops)
     if not _memory_is_pinned(workload):
-        return Infeasible(reason="out_of_memory", detail=_lacks(machine, found), lacks_gb=found.lacks_gb)
+        return Infeasible(reason="out_of_memory", detail=_lacks(machine, found), lacks_gb=_lacks_gb(found))
     return Infeasible(
         reason="plan_out_of_memory",
         detail=_lacks(machine, found),
-        lacks_gb=found.lacks_gb,
+        lacks_gb=_lacks_gb(found),
         estimate=_estimate(workload, model, machine, found, hours, sure, flops),
     )
 
@@ -58,14 +58,26 @@ def _memory_is_pinned(workload: Workload) -> bool:
     )
 
 
+def _lacks_gb(found: Found) -> float:
+    """What is missing: the card's memory first, else the host's."""
+    return found.lacks_gb or found.host_lacks_gb
+
+
 def _lacks(machine: Machine, found: Found) -> str:
-    if found.host_lacks:
-        needed = found.host_gb * min(machine.gpu_count, machine.gpus_per_node)
-        return f"lacks {found.lacks_gb:.1f} GB of host RAM per GPU: the most frugal plan needs {needed:.1f} GB of it"
-    return (
-        f"lacks {found.lacks_gb:.1f} GB: the most frugal plan needs {found.needed_gb:.1f} GB "
-        f"of the {found.available_gb:.1f} GB that {machine.gpu.name} offers"
-    )
+    """What is missing where, with the numbers that it follows from."""
+    missing = []
+    if found.lacks_gb:
+        missing.append(
+            f"{found.lacks_gb:.1f} GB of GPU memory ({found.needed_gb:.1f} GB needed, "
+            f"{machine.gpu.name} offers {found.available_gb:.1f} GB)"
+        )
+    if found.host_lacks_gb:
+        known = "has" if machine.host_memory_gb is not None else "is assumed to have"
+        missing.append(
+            f"{found.host_lacks_gb:.1f} GB of host RAM per GPU ({found.host_gb:.1f} GB needed, "
+            f"the host {known} {found.host_available_gb:.1f} GB free)"
+        )
+    return f"lacks {' and '.join(missing)} under the most frugal plan"
 
 
 def _estimate(
@@ -83,7 +95,7 @@ def _estimate(
         evidence=Evidence(sure.tier, sure.runs),
         plan=plan,
         fits=found.fits or known_to_run,
-        lacks_gb=0.0 if known_to_run else found.lacks_gb,
+        lacks_gb=0.0 if known_to_run or found.fits else _lacks_gb(found),
         tokens_per_s_per_gpu=Interval(rate / spread.p90, rate, rate / spread.p10),
         mfu=rate * flops / (peak * 1e12),
         sigma_shared=sure.shared,
@@ -155,7 +167,7 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
         unproven = ": that Muon then learns as well is unproven" if workload.optimizer == "muon" else ""
         notes.append(f"{workload.optimizer} states held in 8 bits to fit{unproven}")
     if plan.offload and machine.host_memory_gb is None:
-        notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; the machine's is not known")
+        notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; how much the machine has is not known")
     if plan.loss_chunk_tokens and workload.plan.micro_batch is not None:
         notes.append(f"fits with the loss computed in chunks of {LOSS_CHUNK_TOKENS:,} tokens")
     if plan.tensor_parallel * plan.pipeline_parallel > 1:
