@@ -49,7 +49,7 @@ def _spec(shown: list[Median], language: str) -> dict[str, Any]:
         "title": {
             "text": said.say("chart_unit"),
             "anchor": "start",
-            "fontSize": 12,
+            "fontSize": 13,
             "fontWeight": "normal",
             "color": MUTED,
             "offset": 10,
@@ -82,7 +82,7 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
             "tickColor": RULE,
             "grid": False,
             "labelColor": MUTED,
-            "labelFontSize": 11,
+            "labelFontSize": 13,
             "tickCount": 5,
             "format": "%d/%m" if said.is_spanish else "%-d %b",
             "labelFlush": True,
@@ -96,7 +96,7 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
     }
     ends = [values[0] | {"text": said.usd_rate(median.points[0].median_usd)}, values[-1] | {"text": label}]
     return {
-        "width": WIDTH - 2 * PADDING - 132 - 62,
+        "width": WIDTH - 2 * PADDING - 150 - 76,
         "height": PANEL_HEIGHT,
         "data": {"values": values},
         "encoding": {"x": x, "y": y},
@@ -109,7 +109,7 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
             },
             {
                 "data": {"values": ends[-1:]},
-                "mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 13, "fontWeight": "bold", "color": INK},
+                "mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 15, "fontWeight": "bold", "color": INK},
                 "encoding": {"text": {"field": "text", "type": "nominal"}},
             },
             {
@@ -118,12 +118,12 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
                     "type": "text",
                     "align": "left",
                     "baseline": "middle",
-                    "fontSize": 13,
+                    "fontSize": 15,
                     "color": INK,
-                    "limit": 122,
+                    "limit": 142,
                 },
                 "encoding": {
-                    "x": {"value": -130},
+                    "x": {"value": -148},
                     "y": {"value": PANEL_HEIGHT / 2 - 8},
                     "text": {"field": "name", "type": "nominal"},
                 },
@@ -134,12 +134,12 @@ def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
                     "type": "text",
                     "align": "left",
                     "baseline": "middle",
-                    "fontSize": 11,
+                    "fontSize": 13,
                     "color": MUTED,
-                    "limit": 122,
+                    "limit": 142,
                 },
                 "encoding": {
-                    "x": {"value": -130},
+                    "x": {"value": -148},
                     "y": {"value": PANEL_HEIGHT / 2 + 9},
                     "text": {"field": "name", "type": "nominal"},
                 },
