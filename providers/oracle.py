@@ -2,9 +2,11 @@
 
 The list names products, not machines: which shapes a product buys, and with how many GPUs, stands in `SHAPES`. Beside
 the GPUs stand lookalikes in the same unit that buy none: NVIDIA's licences, VMware nodes, machines at the customer's
-site. A GPU product that `SHAPES` does not know is reported per GPU, so that a new one is noticed. Preemptible machines
-cost half (https://docs.oracle.com/iaas/Content/Compute/Concepts/preemptible.htm, "50% less"), but only shapes that the
-cost estimator's list of shapes marks so are sold that way: they are read where that list is among the answers.
+site. A GPU product that `SHAPES` does not know is reported per GPU, so that a new one is noticed.
+
+The cost estimator has a list of shapes beside it, with their processors and memory; prices are read without it, too.
+Preemptible machines cost half (https://docs.oracle.com/iaas/Content/Compute/Concepts/preemptible.htm, "50% less"), but
+only shapes that this list marks so are sold that way.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
+from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, decode_json, get, get_json, narrow
 
 PRODUCTS = "https://apexapps.oracle.com/pls/apex/cetools/api/v1/products/"
+SHAPE_LIST = "https://www.oracle.com/a/ocom/docs/cloudestimator2/data/shapes.json"
 
 # Part number -> shapes, GPU, memory of one GPU in GB; the number after the last point of a shape is its GPUs.
 # https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, as of 2026-11; matched by their names.
@@ -42,6 +45,14 @@ SHAPES: dict[str, tuple[tuple[str, ...], str, int]] = {
     "B112140": (("BM.GPU.GB300.4",), "GB300", 288),
     "B112237": (("BM.GPU.B300.8",), "B300", 288),
     "B112613": (("BM.GPU.RTXPRO.8",), "RTX PRO 6000 Blackwell Server", 96),
+}
+# Shape -> its processors as threads, GB of memory: newer than the estimator's list, or wrong in it. An OCPU is two
+# threads, but one on NVIDIA's Grace. https://docs.oracle.com/iaas/Content/Compute/References/computeshapes.htm, 2026.
+INCLUDED: dict[str, tuple[float, float]] = {
+    "BM.GPU.GB200.4": (144, 960),
+    "BM.GPU.GB300.4": (144, 960),
+    "BM.GPU.B300.8": (256, 4096),
+    "BM.GPU.RTXPRO.8": (288, 3072),
 }
 LOOKALIKES = ("NVIDIA AI Enterprise", "VMware", "Cloud@Customer", "Roving Edge")
 
@@ -68,10 +79,32 @@ class Products(msgspec.Struct):
     items: list[Product]
 
 
+class Part(msgspec.Struct):
+    value: str
+
+
+class ShapeProduct(msgspec.Struct):
+    type: Part  # ocpu, memory, disk
+    qty: float | None = None
+
+
 class Shape(msgspec.Struct, rename="camel"):
     name: str
     status: str
     allow_preemptible: bool
+    bundle_memory_qty: float | None = None  # GB
+    products: list[ShapeProduct] = msgspec.field(default_factory=list)
+
+    @property
+    def instance_type(self) -> str:
+        """The estimator adds a remark to some names: "BM.GPU.GB200.4 (NVL72)"."""
+        return self.name.split(" (")[0]
+
+    @property
+    def vcpus(self) -> float | None:
+        return next(
+            (2 * product.qty for product in self.products if product.type.value == "ocpu" and product.qty), None
+        )
 
 
 class Shapes(msgspec.Struct):
@@ -84,26 +117,34 @@ class Oracle(Provider):
     calls = {"products": Products, "shapes": Shapes}
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        return [Answer("products", await get_json(client, PRODUCTS, params={"currencyCode": "USD"}))]
+        products = Answer("products", await get_json(client, PRODUCTS, params={"currencyCode": "USD"}))
+        shapes = await get(client, SHAPE_LIST, accept=(403, 404))
+        if shapes.status_code in (403, 404):
+            return [products]
+        return [products, Answer("shapes", decode_json(shapes.content))]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "products" for answer in answers):
             raise PayloadChanged("shapes alone hold no prices: the answer of api/v1/products is missing")
-        preemptible = preemptible_shapes(answers)
+        shapes = [shape for answer in answers if answer.call == "shapes" for shape in narrow(answer.body, Shapes).items]
+        listed = {shape.instance_type: shape for shape in shapes if shape.status == "ACTIVE"}
         for answer in answers:
             if answer.call == "products":
                 for product in narrow(answer.body, Products).items:
                     if is_gpu(product):
                         for offer in offers_of(product):
-                            yield offer
-                            if offer.instance_type in preemptible:
-                                yield as_preemptible(offer)
+                            yield from as_sold(offer, listed.get(offer.instance_type))
 
 
-def preemptible_shapes(answers: Sequence[Answer]) -> set[str]:
-    """Shapes sold at half price; the estimator adds a remark to some names: "BM.GPU.GB200.4 (NVL72)"."""
-    shapes = [shape for answer in answers if answer.call == "shapes" for shape in narrow(answer.body, Shapes).items]
-    return {shape.name.split(" (")[0] for shape in shapes if shape.status == "ACTIVE" and shape.allow_preemptible}
+def as_sold(offer: Offer, shape: Shape | None) -> Iterator[Offer]:
+    """The offer with what comes with it, and where the shape is sold preemptible that as well."""
+    vcpus, memory_gb = INCLUDED.get(offer.instance_type, (None, None))
+    if shape is not None:
+        vcpus, memory_gb = vcpus or shape.vcpus, memory_gb or shape.bundle_memory_qty or None
+    whole = replace(offer, vcpus=vcpus, host_memory_gb=memory_gb)
+    yield whole
+    if shape is not None and shape.allow_preemptible:
+        yield replace(whole, pricing=PurchaseOption.SPOT, price_per_hour=whole.price_per_hour / 2)
 
 
 def is_gpu(product: Product) -> bool:
@@ -143,7 +184,3 @@ def machines(product: Product, per_gpu: Decimal, currency: str) -> Iterator[Offe
             currency=currency,
             count_is_derived=True,
         )
-
-
-def as_preemptible(offer: Offer) -> Offer:
-    return replace(offer, pricing=PurchaseOption.SPOT, price_per_hour=offer.price_per_hour / 2)

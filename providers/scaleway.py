@@ -37,12 +37,20 @@ class GpuInfo(msgspec.Struct):
     gpu_memory: int  # bytes of one GPU
 
 
+class Network(msgspec.Struct):
+    sum_internal_bandwidth: float | None = None  # bit/s
+
+
 class Server(msgspec.Struct):
     hourly_price: Decimal
     gpu: int | None
     end_of_service: bool
     gpu_info: GpuInfo | None  # null on machines without a GPU
     mig_profile: str | None = None
+    ncpus: float | None = None
+    ram: float | None = None  # bytes
+    scratch_storage_max_size: float | None = None  # bytes of local disk
+    network: Network | None = None
 
 
 class Servers(msgspec.Struct):
@@ -119,6 +127,7 @@ def parts(answers: Sequence[Answer], call: str, shape: type[S]) -> Iterator[tupl
 
 def offer(instance_type: str, server: Server, zone: str | None, available: bool | None) -> Offer:
     gpu = server.gpu_info
+    bandwidth = server.network.sum_internal_bandwidth if server.network else None
     return Offer(
         instance_type=instance_type,
         gpu=gpu.gpu_name if gpu else instance_type,
@@ -129,4 +138,8 @@ def offer(instance_type: str, server: Server, zone: str | None, available: bool 
         region=zone,
         country=ZONES.get(zone) if zone else None,
         available=available,
+        vcpus=server.ncpus,
+        host_memory_gb=server.ram / 2**30 if server.ram else None,
+        disk_gb=server.scratch_storage_max_size / 1e9 if server.scratch_storage_max_size else None,
+        network_gbit_s=bandwidth / 1e9 if bandwidth else None,
     )

@@ -2,14 +2,19 @@
 
 A row says neither how many GPUs a size has nor which: that stands in `sizes.csv`. A size of the N series that is
 missing there is reported under its own name, for the check to notice; slices of a GPU are left out, as are NP and NM,
-which have none. Only `productName` tells Windows from Linux, and A100 sizes lack the "Virtual Machines" of the others.
-"Low Priority" is sold to batch jobs only and is not Spot; "DevTest" is for subscribers. A reservation's price is that
-of the whole term, though its unit says hour. Zero is no price. Of several rows of one meter the newest holds that is
-not of the future. Dollars are asked for, so a row that names no currency is in dollars.
+which have none. The number in a size's name is that of its processors. Only `productName` tells Windows from Linux, and
+A100 sizes lack the "Virtual Machines" of the others. "Low Priority" is sold to batch jobs only and is not Spot;
+"DevTest" is for subscribers. Zero is no price. Of several rows of one meter the newest holds that is not of the future.
+Dollars are asked for, so a row that names no currency is in dollars.
+
+A reservation's price is that of the whole term, though its unit says hour. It may be paid month by month at no extra
+cost, as a savings plan may, so nothing has to be paid at once
+(https://learn.microsoft.com/en-us/azure/cost-management-billing/reservations/prepare-buy-reservation).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -73,6 +78,7 @@ class Size(NamedTuple):
     gpu: str
     gpu_count: int
     gpu_memory_gb: float | None
+    host_memory_gb: float | None = None
 
 
 class Azure(Provider):
@@ -162,9 +168,12 @@ def offer(
         currency=item.currency_code,
         pricing=pricing,
         term_months=years and 12 * years,
+        upfront=Decimal(0) if years else None,
         tier=tier,
         region=item.arm_region_name or None,
         country=countries().get(item.arm_region_name.casefold()),
+        vcpus=vcpus_of(item.arm_sku_name),
+        host_memory_gb=size.host_memory_gb,
     )
 
 
@@ -176,10 +185,18 @@ def size_of(arm_sku_name: str) -> Size | None:
     return Size(arm_sku_name, 1, None) if size.startswith("n") and not size.startswith(("np", "nm")) else None
 
 
+def vcpus_of(arm_sku_name: str) -> float | None:
+    """The 96 of "Standard_ND96isr_H100_v5", https://learn.microsoft.com/en-us/azure/virtual-machines/vm-naming-conventions."""
+    found = re.match(r"(?:Standard_)?N[A-Z]*(\d+)", arm_sku_name, re.IGNORECASE)
+    return float(found[1]) if found else None
+
+
 @cache
 def sizes() -> dict[str, Size | None]:
     return {
-        row["size"].casefold(): Size(row["gpu"], int(row["count"]), float(row["memory_gb"]))
+        row["size"].casefold(): Size(
+            row["gpu"], int(row["count"]), float(row["memory_gb"]), float(row["ram_gb"]) if row["ram_gb"] else None
+        )
         if row["count"].isdigit()
         else None
         for row in read_table(__file__, "sizes.csv")
