@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,12 +28,18 @@ from providers.latitude import Latitude
 from providers.linode import Linode
 from providers.massedcompute import MassedCompute
 from providers.nebius import Nebius
+from providers.oracle import Oracle
 from providers.pages import dollars, read_page
-from providers.recording import from_text
+from providers.recording import ENCODER, Recorded, from_text
 from providers.runpod import RunPod
+from providers.sesterce import Sesterce
 from providers.skypilot import SkyPilot
+from providers.spheron import Spheron
+from providers.tencent import Tencent
 from providers.vast import Vast
 from providers.verda import Verda
+from providers.voltagepark import VoltagePark
+from providers.vultr import Vultr
 
 PAYLOADS = Path(__file__).with_name("payloads")
 Respond = Callable[[httpx.Request], httpx.Response]
@@ -499,3 +505,88 @@ def test_a_page_is_read_however_carelessly_it_is_written() -> None:
 
     assert page.text == "one more two"
     assert page.first("li", css_class="b").own_text == "one more"
+
+
+# With a key and without ----------------------------------------------------------------------------------------------
+
+
+async def test_without_a_key_sesterces_offers_are_read_from_its_page() -> None:
+    page = next(each.answer.body for each in recorded("sesterce") if each.answer.call == "console")
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text=page) if request.url.host == "cloud.sesterce.com" else httpx.Response(401)
+
+    answers = await Sesterce().fetch(asked(respond))
+
+    assert [offer.instance_type for offer in Sesterce().parse(answers)] == ["RTXPro6000x8"]
+
+
+@pytest.mark.parametrize("broken", [("filteredOffers", "newOffers"), ("}],", "},"), (r"\"gpuName", r"\\\"gpuName")])
+def test_a_page_of_sesterces_that_carries_no_list_is_a_changed_payload(broken: tuple[str, str]) -> None:
+    page = next(each.answer.body for each in recorded("sesterce") if each.answer.call == "console")
+
+    with pytest.raises(PayloadChanged):
+        list(Sesterce().parse([Answer("console", page.replace(*broken))]))
+
+
+async def test_a_key_that_vultr_takes_from_other_addresses_only_costs_the_stock_and_not_the_prices() -> None:
+    bodies = {str(each.url).partition("?")[0]: each.answer.body for each in recorded("vultr")}
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/availability"):
+            return httpx.Response(401)
+        return httpx.Response(200, json=json.loads(ENCODER.encode(bodies[str(request.url).partition("?")[0]])))
+
+    answers = await Vultr({"VULTR_API_KEY": "of-the-test"}).fetch(asked(respond))
+
+    assert {answer.call for answer in answers} == {"regions", "plans", "plans_metal"}
+    assert {offer.available for offer in Vultr().parse(answers)} == {None}
+
+
+async def test_oracles_prices_are_read_without_its_list_of_shapes() -> None:
+    products = next(each.answer.body for each in recorded("oracle") if each.answer.call == "products")
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        is_prices = request.url.host == "apexapps.oracle.com"
+        return httpx.Response(200, json=json.loads(ENCODER.encode(products))) if is_prices else httpx.Response(404)
+
+    answers = await Oracle().fetch(asked(respond))
+
+    assert {offer.pricing for offer in Oracle().parse(answers)} == {"on_demand"}
+
+
+# Pages that do not say how many there are ----------------------------------------------------------------------------
+
+
+async def test_part_of_a_list_does_not_pass_for_the_whole() -> None:
+    one_page = httpx.Response(200, json={"data": [], "plans": [], "regions": [], "results": []})
+
+    for provider, missing in ((Spheron(), "totalPages"), (Vultr(), "meta"), (VoltagePark(), "has_next")):
+        with pytest.raises(PayloadChanged, match=missing):
+            await provider.fetch(asked(lambda _: one_page))
+
+
+async def test_pages_that_lead_back_to_themselves_are_a_changed_payload() -> None:
+    page = {"regions": [], "meta": {"links": {"next": "again"}}}
+
+    with pytest.raises(PayloadChanged, match="again"):
+        await Vultr().fetch(asked(lambda _: httpx.Response(200, json=page)))
+
+
+# Tencent Cloud -------------------------------------------------------------------------------------------------------
+
+
+def test_a_family_whose_card_is_not_named_goes_under_its_own_name() -> None:
+    row = {
+        "Zone": "ap-tokyo-2", "InstanceType": "PNV6.8XLARGE320", "InstanceChargeType": "POSTPAID_BY_HOUR",
+        "Status": "SELL", "GpuCount": 2, "Price": {"UnitPrice": 60, "UnitPriceDiscount": 60},
+    }  # fmt: skip
+    answer = Answer("configs", {"data": {"Response": {"InstanceTypeQuotaSet": [row]}}})
+
+    offers = list(Tencent().parse([answer]))
+
+    assert [(offer.gpu, offer.gpu_count, offer.country) for offer in offers] == [("PNV6.8XLARGE320", 2, "JP")]
+
+
+def recorded(slug: str) -> Sequence[Recorded]:
+    return from_text((PAYLOADS / f"{slug}.json").read_text(encoding="utf-8")).answers
