@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -208,5 +210,15 @@ def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
 
 
 def _logging() -> StructLoggingConfig:
-    """JSON lines, or colours in a terminal. Failures of requests are logged where they are answered."""
-    return StructLoggingConfig(log_exceptions="never", cache_logger_on_first_use=False)
+    """JSON lines on standard error, or colours in a terminal. Requests that fail are logged where they are answered."""
+    for chatty in ("alembic", "apscheduler", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    to_terminal = sys.stderr.isatty()
+    return StructLoggingConfig(
+        log_exceptions="never",
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr)
+        if to_terminal
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=False,
+    )
