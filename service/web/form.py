@@ -17,6 +17,7 @@ Parameters = Mapping[str, Sequence[str]]
 
 DEFAULTS: Final = {parameter.name: tuple(parameter.default.split(", ")) for parameter in PARAMETERS}
 NAMES: Final = tuple(parameter.name for parameter in PARAMETERS)
+OF_PAGES: Final = ("lang", "currency", "option", "x", "y", "range")  # known to pages, and no part of the question
 NUMBERS: Final = frozenset(parameter.name for parameter in PARAMETERS if parameter.type in ("number", "whole"))
 NOT_IN_FORM: Final = ("region", "max_age_hours", "limit")  # carried on, so that a link keeps its meaning
 LABELS: Final = {

@@ -15,7 +15,7 @@ from service.presentation.numbers import TimeScale, time_scale
 from service.presentation.words import Sentence, answer_sentences, page_title
 from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest, cursor_of
-from service.web.form import PRICINGS, Chip, Form, address, canonical
+from service.web.form import NAMES, OF_PAGES, PRICINGS, Chip, Form, address, canonical
 
 SERIES_WORDS = {"yours": "your machine", **{name: words.split(" (")[0].lower() for name, words in PRICINGS.items()}}
 STRIP_PIXELS = 96
@@ -148,6 +148,11 @@ class RankingView:
 
     def option_link(self, option: Option) -> str:
         return address("/option", self._question, cursor=None, option=option.id)
+
+    @property
+    def ignored(self) -> list[str]:
+        """Names in the address that mean nothing here."""
+        return sorted(set(self.form.given) - {*NAMES, *OF_PAGES})
 
     @property
     def ways_out(self) -> list[Chip]:

@@ -138,6 +138,13 @@ async def test_bad_input_is_named_beside_its_fields_and_kept(visiting: Visiting)
         assert "must be a number" in await visit.page.locator("#deadline_days-error").inner_text()
 
 
+async def test_names_that_mean_nothing_are_ignored_and_listed(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        assert await visit.go("/?colour=blue&<b>=1") == 200
+
+        await expect(visit.page.get_by_text("Not known here, and ignored: <b>, colour.")).to_be_visible()
+
+
 async def test_where_limits_leave_nothing_the_closest_is_named_and_the_limit_can_be_dropped(visiting: Visiting) -> None:
     async with visiting() as visit:
         await visit.go("/?budget_usd=1&deadline_days=1")
