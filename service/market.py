@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from hashlib import blake2b
@@ -84,21 +84,18 @@ class Market:
     at: datetime
     version: str
     offers: Offers
+    state: MarketState
+    rates: Rates = field(default_factory=shipped_rates)
+
+    def shown_in(self, currency: str) -> tuple[float, date]:
+        """What a dollar is worth in it at this moment, and of which day that rate is. Raises UnknownCurrency."""
+        rate = self.rates.dated_rate(currency, self.at)
+        return float(1 / rate.usd_per_unit), rate.date
 
     @property
     def machines(self) -> tuple[Machine, ...]:
         """The distinct machines that are rented out."""
         return self.offers.machine.values
-
-    @property
-    def state(self) -> MarketState:
-        seen = self.offers.observed_at
-        return MarketState(
-            version=self.version,
-            offers=len(self.offers),
-            oldest_price_at=datetime.fromtimestamp(seen.min(), UTC) if len(seen) else None,
-            newest_price_at=datetime.fromtimestamp(seen.max(), UTC) if len(seen) else None,
-        )
 
 
 async def load_market(
@@ -130,8 +127,10 @@ def market_of(
     rates: Rates | None = None,  # None: those that ship
 ) -> Market:
     """These prices as a market: in dollars at the newest rate not after `at`, with titles and ages."""
-    offers = Offers.of(_priced(prices, catalogue, at, providers, rates or shipped_rates()))
-    return Market(at=at, version=_version(offers), offers=offers)
+    rates = rates or shipped_rates()
+    offers = Offers.of(_priced(prices, catalogue, at, providers, rates))
+    version = _version(offers)
+    return Market(at=at, version=version, offers=offers, state=_state(version, offers), rates=rates)
 
 
 def _priced(
@@ -258,6 +257,17 @@ def _fresh_for(collector: ProviderFacts | None) -> timedelta:
     return max(2 * collector.interval, FRESH_FOR) if collector else FRESH_FOR
 
 
+def _state(version: str, offers: Offers) -> MarketState:
+    seen = offers.observed_at
+    return MarketState(
+        version=version,
+        offers=len(offers),
+        oldest_price_at=datetime.fromtimestamp(seen.min(), UTC) if len(seen) else None,
+        newest_price_at=datetime.fromtimestamp(seen.max(), UTC) if len(seen) else None,
+        sources=dict(Counter(row.source for row in offers.rows)),
+    )
+
+
 def _version(offers: Offers) -> str:
     """A short word for all that a reader can see change."""
     digest = blake2b("".join(row.id for row in offers.rows).encode(), digest_size=8)
@@ -297,6 +307,11 @@ class Markets:
     def current(self) -> Market:
         """The market of now; empty until it is first loaded."""
         return self._current or self._empty
+
+    @property
+    def version_with_past(self) -> str:
+        """Changes with any run: a file of the past leaves the prices of now as they are."""
+        return "-".join([self.current.version, *map(str, self._runs)])
 
     @property
     def is_loaded(self) -> bool:

@@ -23,7 +23,7 @@ from service.ranking.option import ExclusionExample, MarketState, Option, Rankin
 from service.ranking.rank import find, rank
 from service.ranking.request import RankingRequest
 
-MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None)
+MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None, sources={})
 WORKLOAD = Workload(name="tiny", tokens=1e9, tokens_per_step=524_288)
 TOO_BIG = Infeasible(reason="out_of_memory", detail="lacks 3.1 GB", lacks_gb=3.1)
 

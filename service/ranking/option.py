@@ -141,6 +141,7 @@ class Answer:
     lowest_score: Option | None  # None: a day of waiting has no value
     contenders: tuple[Contender, ...]  # the likeliest to be cheapest first, at most three
     rigs: tuple[Option, ...]
+    rented: int  # how many of the ranked options are rented
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,7 @@ class MarketState:
     offers: int
     oldest_price_at: datetime | None
     newest_price_at: datetime | None
+    sources: Mapping[str, int]  # offers on whose word: live, catalogue, bundled, history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

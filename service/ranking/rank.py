@@ -237,6 +237,7 @@ def _answer(standings: Standings) -> Answer:
             for place, probability in contenders(standings.ways, standings.probability_cheapest, CONTENDERS)
         ),
         rigs=tuple(standings.option(place) for place in rigs.tolist()),
+        rented=len(standings.order) - len(rigs),
     )
 
 
