@@ -1,11 +1,14 @@
-"""What a ranking says, in sentences: the same ones on the page and in a report. A slot is never filled with a guess."""
+"""What a ranking says, in sentences: the same ones on the page and in a terminal. A slot is never filled with a guess.
+
+Texts are English here; `scale.language` says them as the reader reads (`service.presentation.language`).
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,40 +16,55 @@ from typing import Literal
 from markupsafe import Markup
 
 from service.estimation.answer import Plan
-from service.presentation.numbers import TimeScale, age, date, gigabytes, share, usd, usd_interval, usd_rate
-from service.ranking.option import ExclusionExample, Option, Ranking
+from service.presentation.language import ENGLISH, Language
+from service.presentation.numbers import TimeScale
+from service.ranking.option import CloudOffer, ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
 
 CALL_FROM = 0.6  # a group of equal machines that is cheapest with less than this probability is no clear winner
 NAMED_FROM = 0.15  # and these are the ones worth naming beside it
 HIGHEST_USD_PER_KWH = 3.0  # no household pays more; a break-even beyond it is none
 
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands; it is said in a language later."""
+    return text
+
+
 EVIDENCE = {
-    "measured": "measured",
-    "same_gpu": "same GPU",
-    "same_family": "same family",
-    "data_sheet": "data sheet only",
-    "reference": "reference run",
+    "measured": _("measured"),
+    "same_gpu": _("same GPU"),
+    "same_family": _("same family"),
+    "data_sheet": _("data sheet only"),
+    "reference": _("reference run"),
 }
-PRICING = {"on_demand": "on demand", "spot": "spot", "reserved": "reserved"}
+PRICING = {"on_demand": _("on demand"), "spot": _("spot"), "reserved": _("reserved")}
 REASONS = {
-    "out_of_memory": "out of memory",
-    "plan_out_of_memory": "out of memory with your plan",
-    "unsupported_precision": "precision not supported",
-    "no_reference": "no reference to scale from",
-    "batch_too_small": "batch too small to share out",
-    "over_budget": "over budget",
-    "over_deadline": "past the deadline",
+    "out_of_memory": _("out of memory"),
+    "plan_out_of_memory": _("out of memory with your plan"),
+    "unsupported_precision": _("precision not supported"),
+    "no_reference": _("no reference to scale from"),
+    "batch_too_small": _("batch too small to share out"),
+    "over_budget": _("over budget"),
+    "over_deadline": _("past the deadline"),
 }
 PARTS = {
-    "electricity": "electricity",
-    "hardware": "the card's wear",
-    "compute": "compute",
-    "interruptions": "interruptions",
-    "storage": "storage",
-    "egress": "egress",
-    "setup": "setup",
-    "minimum": "minimum billing",
+    "electricity": _("electricity"),
+    "hardware": _("the card's wear"),
+    "compute": _("compute"),
+    "interruptions": _("interruptions"),
+    "storage": _("storage"),
+    "egress": _("egress"),
+    "setup": _("setup"),
+    "minimum": _("minimum billing"),
+}
+SOURCES = {"live": _("live"), "catalogue": _("catalogue"), "history": _("history"), "bundled": _("bundled")}
+CHECKPOINTING = {"selective": _("selective checkpointing"), "full": _("full checkpointing")}
+OFFLOADED = {
+    "optimizer": _("optimizer"),
+    "gradients": _("gradients"),
+    "activations": _("activations"),
+    "parameters": _("parameters"),
 }
 
 
@@ -60,95 +78,168 @@ def answer_sentences(ranking: Ranking, request: RankingRequest, scale: TimeScale
     """The answer first, then what would change it, then what to know about its prices."""
     return [
         *_winners(ranking, request, scale),
-        *_close_call(ranking),
+        *_close_call(ranking, scale.language),
         *_rigs(ranking, request, scale),
-        *_break_even(ranking),
+        *_break_even(ranking, scale.language),
         *_value_of_a_day(ranking, request, scale),
-        *_one_sided(ranking, request),
-        *_about_prices(ranking, request, now),
+        *_one_sided(ranking, request, scale.language),
+        *_about_prices(ranking, request, now, scale.language),
     ]
 
 
-def title(option: Option) -> str:
+def title(option: Option, language: Language = ENGLISH) -> str:
     """The option's title with a multiplication sign."""
-    return times(option.title)
+    return times(option.title, language)
 
 
-def times(text: str) -> str:
-    return re.sub(r"^(\d+)x ", "\\1× ", text)
+def times(text: str, language: Language = ENGLISH) -> str:
+    """8x H100 SXM at RunPod (secure), spot: with a multiplication sign, and its few words in this language."""
+    written = re.sub(r"^(\d+)x ", "\\1× ", text)
+    if language.code == "en":
+        return written
+    for pattern, translated in TITLES:
+        if match := re.fullmatch(pattern, written):
+            return language.text(translated, **match.groupdict())
+    return written
+
+
+TITLES = (
+    (r"(?P<machine>.+?) at home \((?P<country>.+?)\)", _("{machine} at home ({country})")),
+    (r"(?P<machine>.+?) at home", _("{machine} at home")),
+    (r"(?P<machine>.+?) at (?P<where>.+), spot", _("{machine} at {where}, spot")),
+    (
+        r"(?P<machine>.+?) at (?P<where>.+), reserved for (?P<n>\d+) months",
+        _("{machine} at {where}, reserved for {n} months"),
+    ),
+    (r"(?P<machine>.+?) at (?P<where>.+)", _("{machine} at {where}")),
+)
+
+
+def machine(option: Option) -> str:
+    """8× H100 SXM."""
+    return f"{option.machine.gpu_count}× {option.machine.gpu}"
 
 
 def page_title(ranking: Ranking, scale: TimeScale) -> str:
     """What a browser's tab says: the workload and the two answers."""
-    name = str(ranking.workload.get("name") or ranking.workload.get("slug"))
+    text, usd = scale.language.text, scale.language.usd
+    name = ranking.workload.get("name") or ranking.workload.get("slug")
     cheapest, soonest = ranking.answer.cheapest, ranking.answer.soonest
     if cheapest is None or soonest is None:
-        return f"{name}: no option"
+        return text("{workload}: no option", workload=name)
+    cost, days = usd(cheapest.cost_usd.p50), scale.words(soonest.days.p50)
     if cheapest.id == soonest.id:
-        return f"{name}: {usd(cheapest.cost_usd.p50)}, {scale.words(cheapest.days.p50)}"
-    return f"{name}: {usd(cheapest.cost_usd.p50)} or {scale.words(soonest.days.p50)}"
+        return text("{workload}: {cost}, {days}", workload=name, cost=cost, days=days)
+    return text("{workload}: {cost} or {days}", workload=name, cost=cost, days=days)
 
 
-def breakdown(option: Option, parts: int = 2) -> str:
+def breakdown(option: Option, parts: int = 2, language: Language = ENGLISH) -> str:
     """The largest parts of the cost in words, but none that rounds to nothing: `compute $361, interruptions $22`."""
     total = option.cost_usd.p50
     largest = sorted(option.cost_breakdown_usd.items(), key=lambda part: -part[1])[:parts]
-    written = [(PARTS.get(item, item), usd(amount, total)) for item, amount in largest]
-    return ", ".join(f"{name} {amount}" for name, amount in written if amount.strip("$0.") or len(written) == 1)
+    telling = [(item, amount) for item, amount in largest if _is_something(language.usd_number(amount, total))]
+    return ", ".join(f"{part(item, language)} {language.usd(amount, total)}" for item, amount in telling or largest[:1])
 
 
-def plan(option: Option) -> str:
+def _is_something(written: str) -> bool:
+    return bool(written.strip("0.,"))
+
+
+def part(item: str, language: Language = ENGLISH) -> str:
+    """A part of the bill."""
+    return language.text(PARTS[item]) if item in PARTS else item.replace("_", " ")
+
+
+def plan(option: Option, language: Language = ENGLISH) -> str:
     """The settings to train with, in words."""
-    return "memory not checked" if option.plan is None else settings_of(option.plan)
+    return language.text("memory not checked") if option.plan is None else settings_of(option.plan, language)
 
 
-def settings_of(settings: Plan) -> str:
-    words = [f"micro-batch {settings.micro_batch}"]
+def settings_of(settings: Plan, language: Language = ENGLISH) -> str:
+    text = language.text
+    words = [text("micro-batch {n}", n=settings.micro_batch)]
     if settings.activation_checkpointing != "none":
-        words.append(f"{settings.activation_checkpointing} checkpointing")
+        words.append(text(CHECKPOINTING[settings.activation_checkpointing]))
     if settings.offload:
-        words.append(f"{' and '.join(settings.offload)} in RAM")
+        held = language.listed([text(OFFLOADED[item]) for item in settings.offload])
+        words.append(text("{parts} in RAM", parts=held))
     if settings.sharding != "none":
         words.append(settings.sharding.upper() if settings.sharding in ("ddp", "fsdp") else settings.sharding)
     return ", ".join(words)
 
 
-def evidence(option: Option) -> str:
-    words = EVIDENCE.get(option.evidence.tier, option.evidence.tier)
+def evidence(option: Option, language: Language = ENGLISH) -> str:
+    words = language.text(EVIDENCE.get(option.evidence.tier, option.evidence.tier))
     runs = len(option.evidence.runs)
-    return f"{words}, {runs} {'run' if runs == 1 else 'runs'}" if runs else words
+    return f"{words}, {language.count('{n} run', '{n} runs', runs)}" if runs else words
 
 
-def availability(available: bool | None) -> str:
-    return {True: "available", False: "out of stock now", None: "stock not said"}[available]
+def availability(available: bool | None, language: Language = ENGLISH) -> str:
+    return language.text({True: _("available"), False: _("out of stock now"), None: _("stock not said")}[available])
 
 
-def reason(name: str) -> str:
-    return REASONS.get(name, name.replace("_", " "))
+def reason(name: str, language: Language = ENGLISH) -> str:
+    return language.text(REASONS[name]) if name in REASONS else name.replace("_", " ")
+
+
+def pricing(offer: CloudOffer, language: Language = ENGLISH) -> str:
+    """on demand; reserved for 12 months."""
+    words = language.text(PRICING[offer.pricing]) if offer.pricing in PRICING else offer.pricing
+    if not offer.term_months:
+        return words
+    return language.text("{pricing} for {n} months", pricing=words, n=offer.term_months)
 
 
 # The sentences, in their order ---------------------------------------------------------------------------------------
 
 
 def _winners(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterator[Sentence]:
+    say, usd = scale.language.say, scale.language.usd
     cheapest, soonest = ranking.answer.cheapest, ranking.answer.soonest
     if cheapest is None or soonest is None:
         yield Sentence(_nothing(ranking, request, scale))
     elif cheapest.id == soonest.id:
-        form = Markup("Cheapest and soonest: {}: <strong>{}</strong>{}, <strong>{}</strong>.")
+        form = "Cheapest and soonest: {title}: <strong>{cost}</strong>{spread}, <strong>{days}</strong>."
+        slots = {"title": title(cheapest, scale.language), "cost": usd(cheapest.cost_usd.p50)}
         yield Sentence(
-            form.format(title(cheapest), _money(cheapest), _spread(cheapest), scale.words(cheapest.days.p50))
+            say(form, **slots, spread=_spread(cheapest, scale.language), days=scale.words(cheapest.days.p50))
         )
     else:
-        form = Markup("Cheapest: {}: <strong>{}</strong>{}{}, {}.")
-        days = scale.words(cheapest.days.p50)
-        yield Sentence(form.format(title(cheapest), _money(cheapest), _what(cheapest), _spread(cheapest), days))
-        form = Markup("Soonest: {}: <strong>{}</strong>{}, {}.")
-        days, between = scale.words(soonest.days.p50), scale.range_in_words(soonest.days)
-        yield Sentence(form.format(title(soonest), days, f" ({between})" if between else "", _money(soonest)))
+        yield Sentence(_cheapest(cheapest, scale))
+        form = "Soonest: {title}: <strong>{days}</strong>{spread}, {cost}."
+        between = scale.range_in_words(soonest.days)
+        yield Sentence(
+            say(
+                form,
+                title=title(soonest, scale.language),
+                days=scale.words(soonest.days.p50),
+                spread=f" ({between})" if between else "",
+                cost=usd(soonest.cost_usd.p50),
+            )
+        )
 
 
-def _close_call(ranking: Ranking) -> Iterator[Sentence]:
+def _cheapest(option: Option, scale: TimeScale) -> Markup:
+    """The cheapest, and what the money is for where it is one's own machine."""
+    language = scale.language
+    wear = _wear(option)
+    if option.kind == "cloud":
+        form = "Cheapest: {title}: <strong>{cost}</strong>{spread}, {days}."
+    elif wear:
+        form = "Cheapest: {title}: <strong>{cost}</strong>, of which {wear} is your card's wear, {days}."
+    else:
+        form = "Cheapest: {title}: <strong>{cost}</strong> of electricity{spread}, {days}."
+    return language.say(
+        form,
+        title=title(option, language),
+        cost=language.usd(option.cost_usd.p50),
+        spread=_spread(option, language),
+        wear=language.usd(wear, option.cost_usd.p50),
+        days=scale.words(option.days.p50),
+    )
+
+
+def _close_call(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     """Machines of one GPU and count count as one, else ten clouds with the same card would always tie."""
     groups: defaultdict[tuple[str, int, str], list[Option]] = defaultdict(list)
     for option in ranking.options:
@@ -158,119 +249,134 @@ def _close_call(ranking: Ranking) -> Iterator[Sentence]:
     if len(named) < 2 or chances[named[0]] >= CALL_FROM:
         return
     costs = [groups[key][0].cost_usd.p50 for key in named]
-    machines = _listed([f"{_machine(*key)} ({share(chances[key])})" for key in named])
-    form = Markup("Too close to call: {} may each be cheapest, at {} to {}.")
-    yield Sentence(form.format(machines, usd(min(costs)), usd(max(costs))), "note")
+    machines = language.listed([f"{_machine(*key, language)} ({language.share(chances[key])})" for key in named])
+    form = "Too close to call: {machines} may each be cheapest, at {low} to {high}."
+    low, high = language.usd(min(costs)), language.usd(max(costs))
+    yield Sentence(language.say(form, machines=machines, low=low, high=high), "note")
 
 
 def _rigs(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterator[Sentence]:
     winners = {option.id for option in (ranking.answer.cheapest, ranking.answer.soonest) if option}
     for option in ranking.answer.rigs:
         if option.id not in winners:
-            form = Markup("Your {}: <strong>{}</strong>, {}{} ({} of {:,}).")
-            yield Sentence(
-                form.format(
-                    _machine(option.machine.gpu, option.machine.gpu_count),
-                    scale.words(option.days.p50),
-                    _money(option),
-                    _what(option),
-                    _ordinal(option.rank),
-                    ranking.ranked,
-                )
-            )
+            yield Sentence(_rig_beside(option, ranking.ranked, scale))
     for example in _rigs_left_out(ranking):
-        yield Sentence(Markup("Your {}: {}.").format(_rig(example), _why_left_out(example)))
+        yield Sentence(_rig_left_out(example, scale.language))
+
+
+def _rig_beside(option: Option, ranked: int, scale: TimeScale) -> Markup:
+    language, wear = scale.language, _wear(option)
+    if wear:
+        form = "Your {gpu}: <strong>{days}</strong>, {cost}, of which {wear} is your card's wear ({place} of {total})."
+    else:
+        form = "Your {gpu}: <strong>{days}</strong>, {cost} of electricity ({place} of {total})."
+    return language.say(
+        form,
+        gpu=_machine(option.machine.gpu, option.machine.gpu_count),
+        days=scale.words(option.days.p50),
+        cost=language.usd(option.cost_usd.p50),
+        wear=language.usd(wear, option.cost_usd.p50),
+        place=place(option.rank, language),
+        total=language.number(ranked),
+    )
 
 
 def _rigs_left_out(ranking: Ranking) -> Iterator[ExclusionExample]:
     return (example for left in ranking.excluded for example in left.examples if example.kind == "local")
 
 
-def _rig(example: ExclusionExample) -> str:
-    return times(example.title).removesuffix(".")
-
-
-def _why_left_out(example: ExclusionExample) -> str:
+def _rig_left_out(example: ExclusionExample, language: Language) -> Markup:
+    gpu = times(example.title, language).removesuffix(".")
     if example.lacks_gb is None:
-        return example.detail.rstrip(".")
-    return f"cannot train this, it lacks {gigabytes(example.lacks_gb)} GB even with the most frugal plan"
+        return language.say("Your {gpu}: {why}.", gpu=gpu, why=language.retell(example.detail.rstrip(".")))
+    form = "Your {gpu} cannot train this: it lacks {gb} GB even with the most frugal plan."
+    return language.say(form, gpu=gpu, gb=language.gigabytes(example.lacks_gb))
 
 
-def _break_even(ranking: Ranking) -> Iterator[Sentence]:
+def _break_even(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     even = ranking.break_even
     local = next((option for option in ranking.answer.rigs if even and option.id == even.best_local), None)
     if even is None or local is None or local.rig is None or even.best_cloud is None:
         return
-    machine = _machine(local.machine.gpu, local.machine.gpu_count)
+    gpu, rate = _machine(local.machine.gpu, local.machine.gpu_count), language.usd_rate
     crossing = even.electricity_usd_per_kwh
     if crossing is None:
-        yield Sentence(Markup("Renting costs less even with free electricity."))
+        yield Sentence(language.say("Renting costs less even with free electricity."))
     elif crossing > HIGHEST_USD_PER_KWH:
-        form = Markup("At any electricity price below {}, your {} costs less.")
-        yield Sentence(form.format(usd_rate(HIGHEST_USD_PER_KWH), machine))
+        form = "At any electricity price below {highest}, your {gpu} costs less."
+        yield Sentence(language.say(form, highest=rate(HIGHEST_USD_PER_KWH), gpu=gpu))
     else:
-        form = Markup("Renting costs less than your {} above <strong>{} per kWh</strong>; you pay {}.")
-        yield Sentence(form.format(machine, usd_rate(crossing), usd_rate(local.rig.electricity_usd_per_kwh)))
+        form = "Renting costs less than your {gpu} above <strong>{price} per kWh</strong>; you pay {own}."
+        own = rate(local.rig.electricity_usd_per_kwh)
+        yield Sentence(language.say(form, gpu=gpu, price=rate(crossing), own=own))
 
 
 def _value_of_a_day(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterator[Sentence]:
     best = ranking.answer.lowest_score
     if best is None or not request.usd_per_day:
         return
-    form = Markup("Counting {} per day of waiting, best: {}: <strong>{} + {}</strong> for {}.")
-    waiting = best.score_usd - best.cost_usd.p50
+    usd = scale.language.usd
+    form = "Counting {value} per day of waiting, best: {title}: <strong>{cost} + {waiting}</strong> for {days}."
     yield Sentence(
-        form.format(
-            usd(request.usd_per_day), title(best), usd(best.cost_usd.p50), usd(waiting), scale.words(best.days.p50)
+        scale.language.say(
+            form,
+            value=usd(request.usd_per_day),
+            title=title(best, scale.language),
+            cost=usd(best.cost_usd.p50),
+            waiting=usd(best.score_usd - best.cost_usd.p50),
+            days=scale.words(best.days.p50),
         )
     )
 
 
-def _one_sided(ranking: Ranking, request: RankingRequest) -> Iterator[Sentence]:
-    if not ranking.options:
+def _one_sided(ranking: Ranking, request: RankingRequest, language: Language) -> Iterator[Sentence]:
+    if not ranking.ranked:
         return
     if not request.rigs:
-        yield Sentence(Markup("Add a card you own to compare renting with it."), "note")
-    elif ranking.market.offers and all(option.kind == "local" for option in ranking.options):
-        yield Sentence(Markup("No cloud offer passes your filters; this compares your machines only."), "note")
+        yield Sentence(language.say("Add a card you own to compare renting with it."), "note")
+    elif ranking.market.offers and not ranking.answer.rented:
+        text = "No cloud offer passes your filters; this compares your machines only."
+        yield Sentence(language.say(text), "note")
 
 
-def _about_prices(ranking: Ranking, request: RankingRequest, now: datetime) -> Iterator[Sentence]:
+def _about_prices(ranking: Ranking, request: RankingRequest, now: datetime, language: Language) -> Iterator[Sentence]:
     if request.method == "ratio":
-        yield Sentence(Markup("Times are scaled from one measured run; memory is not checked."), "note")
-    yield from _only_bundled(ranking)
+        yield Sentence(language.say("Times are scaled from one measured run; memory is not checked."), "note")
+    yield from _only_bundled(ranking, language)
     if not ranking.market.offers:
         text = "No prices yet: the first collection takes a few minutes. Your own machines are ranked below."
-        yield Sentence(Markup(text), "warning")
+        yield Sentence(language.say(text), "warning")
     if request.as_of is not None:
-        yield Sentence(Markup("With prices as of {}.").format(date(ranking.as_of)), "note")
-    yield from _stale_winner(ranking, now)
+        yield Sentence(language.say("With prices as of {date}.", date=language.date(ranking.as_of)), "note")
+    yield from _stale_winner(ranking, now, language)
 
 
-def _only_bundled(ranking: Ranking) -> Iterator[Sentence]:
-    offers = [option.offer for option in ranking.options if option.offer]
-    if offers and all(offer.source == "bundled" for offer in offers):
-        newest = max(offer.observed_at for offer in offers)
-        form = Markup("These prices shipped with the software, the newest of {}; none has been collected yet.")
-        yield Sentence(form.format(date(newest)), "warning")
+def _only_bundled(ranking: Ranking, language: Language) -> Iterator[Sentence]:
+    newest = ranking.market.newest_price_at
+    if newest and set(ranking.market.sources) == {"bundled"}:
+        form = "These prices shipped with the software, the newest of {date}; none has been collected yet."
+        yield Sentence(language.say(form, date=language.date(newest)), "warning")
 
 
-def _stale_winner(ranking: Ranking, now: datetime) -> Iterator[Sentence]:
+def _stale_winner(ranking: Ranking, now: datetime, language: Language) -> Iterator[Sentence]:
     cheapest = ranking.answer.cheapest
     if cheapest is None or cheapest.offer is None or not cheapest.offer.stale:
         return
     seen = cheapest.offer.observed_at
     fresh = next((option for option in ranking.options if option.offer is None or not option.offer.stale), None)
-    text = Markup("The price behind this answer is old (seen {}).").format(age(seen, now))
+    form = "The price behind this answer is {age} old (seen {date})."
+    text = language.say(form, age=language.lasting(now - seen), date=language.moment(seen))
     if fresh:
-        text += Markup(" Fresh prices only: {}: {}.").format(title(fresh), usd(fresh.cost_usd.p50))
+        form = "Fresh prices only: {title}: {cost}."
+        text += " " + language.say(form, title=title(fresh, language), cost=language.usd(fresh.cost_usd.p50))
     yield Sentence(text, "warning")
 
 
 def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Markup:
     """Why there is no option, and what comes closest."""
+    language = scale.language
     if not ranking.considered:
-        return Markup("<strong>No option passes these filters.</strong>")
+        return language.say("<strong>No option passes these filters.</strong>")
     examples = [example for left in ranking.excluded for example in left.examples]
     able = [example for example in examples if example.days is not None and example.cost_usd is not None]
     if able and (request.deadline_days is not None or request.budget_usd is not None):
@@ -278,19 +384,31 @@ def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Mar
     short = [example for example in examples if example.lacks_gb]
     if short:
         least = min(short, key=lambda example: example.lacks_gb or 0.0)
-        form = Markup("<strong>No machine here has enough memory for this model.</strong> Least short: {}, by {} GB.")
-        return form.format(times(least.title), gigabytes(least.lacks_gb or 0.0))
-    form = Markup("<strong>No machine here can train this.</strong> For example {}: {}.")
-    return form.format(times(examples[0].title), examples[0].detail.rstrip("."))
+        form = "<strong>No machine here has enough memory for this model.</strong> Least short: {title}, by {gb} GB."
+        return language.say(form, title=times(least.title, language), gb=language.gigabytes(least.lacks_gb or 0.0))
+    form = "<strong>No machine here can train this.</strong> For example {title}: {why}."
+    why = language.retell(examples[0].detail.rstrip("."))
+    return language.say(form, title=times(examples[0].title, language), why=why)
 
 
 def _nothing_within_limits(closest: ExclusionExample, request: RankingRequest, scale: TimeScale) -> Markup:
-    plural = "" if request.deadline_days == 1 else "s"
-    deadline = "" if request.deadline_days is None else f"within {request.deadline_days:g} day{plural}"
-    budget = "" if request.budget_usd is None else f"for {usd(request.budget_usd)}"
-    form = Markup("<strong>Nothing finishes {}.</strong> Closest: {}: {}, {}.")
-    limits = " and ".join(filter(None, (deadline, budget)))
-    return form.format(limits, times(closest.title), scale.words(closest.days or 0.0), usd(closest.cost_usd or 0.0))
+    language = scale.language
+    deadline, budget = request.deadline_days, request.budget_usd
+    if budget is None:
+        form = "<strong>Nothing finishes within {deadline}.</strong> Closest: {title}: {days}, {cost}."
+    elif deadline is None:
+        form = "<strong>Nothing finishes for {budget}.</strong> Closest: {title}: {days}, {cost}."
+    else:
+        form = "<strong>Nothing finishes within {deadline} and for {budget}.</strong> Closest: {title}: {days}, {cost}."
+    given = f"{deadline or 0:g}".replace(".", language.decimal)
+    return language.say(
+        form,
+        deadline=language.count("{n} day", "{n} days", deadline or 0, n=given),
+        budget=language.usd(budget or 0),
+        title=times(closest.title, language),
+        days=scale.words(closest.days or 0.0),
+        cost=language.usd(closest.cost_usd or 0.0),
+    )
 
 
 def _excess(example: ExclusionExample, request: RankingRequest) -> float:
@@ -302,34 +420,28 @@ def _excess(example: ExclusionExample, request: RankingRequest) -> float:
 # Their parts ---------------------------------------------------------------------------------------------------------
 
 
-def _money(option: Option) -> str:
-    return usd(option.cost_usd.p50)
-
-
-def _spread(option: Option) -> str:
-    between = usd_interval(option.cost_usd)
+def _spread(option: Option, language: Language) -> str:
+    between = language.usd_interval(option.cost_usd)
     return f" ({between})" if between else ""
 
 
-def _what(option: Option) -> str:
-    """What the money of a rig is."""
+def _wear(option: Option) -> float:
+    """How much of the money is the card's loss of value, not electricity; nothing for what is rented."""
     if option.kind == "cloud":
-        return ""
+        return 0.0
     wear = option.cost_usd.p50 - option.cost_breakdown_usd.get("electricity", option.cost_usd.p50)
-    if wear > 0.005:
-        return f", of which {usd(wear, option.cost_usd.p50)} is your card's wear"
-    return " of electricity"
+    return wear if wear > 0.005 else 0.0
 
 
-def _machine(gpu: str, count: int, kind: str = "cloud") -> str:
-    return f"{count}× {gpu}{' at home' if kind == 'local' else ''}"
+def _machine(gpu: str, count: int, kind: str = "cloud", language: Language = ENGLISH) -> str:
+    written = f"{count}× {gpu}"
+    return times(f"{written} at home", language) if kind == "local" else written
 
 
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def _ordinal(rank: int) -> str:
+def place(rank: int, language: Language = ENGLISH) -> str:
+    """`2nd`; where ordinals are avoided: `puesto 2`."""
+    if language.code != "en":
+        return language.text("place {n}", n=language.number(rank))
     if rank % 100 in (11, 12, 13):
         return f"{rank:,}th"
     ending = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
