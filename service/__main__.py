@@ -91,10 +91,11 @@ def _parser() -> argparse.ArgumentParser:
 
     estimate = command("estimate", commands.estimate, "Hours on one machine, without a price; needs no database.")
     estimate.add_argument("--workload", metavar="SLUG", help="what to train (default: nanochat-d32)")
-    estimate.add_argument("--gpu", help="for example: A100 SXM 80GB")
+    estimate.add_argument("--gpu", help="for example: A100 SXM 80GB; auto: the cards of this machine")
     estimate.add_argument("--gpus", metavar="COUNT", help="how many of them train together (default: 1)")
     estimate.add_argument("--host-memory-gb", metavar="GB", help="RAM of the machine, for what is offloaded")
     estimate.add_argument("--method", help="model (default) or ratio")
+    estimate.add_argument("--log", metavar="FILE", help="a training log of yours, carried on to the workload's tokens")
     estimate.add_argument("--request", metavar="FILE", help="a body as /api/v1/estimates takes it; - is standard input")
     estimate.add_argument("--explain", action="store_true", help="show the parts of a step and of the memory")
     estimate.add_argument("--json", action="store_true", help="print what the API answers")
@@ -144,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     fit = command("fit", commands.fit, "Fit the efficiencies to the published runs and print the residuals.")
     fit.add_argument("--json", action="store_true", help="print the figures as JSON")
     fit.add_argument("--write", metavar="FILE", type=Path, help="write the constants to this file")
+    fit.add_argument("--plot", metavar="FILE", type=Path, help="draw predicted against measured to this SVG")
     return parser
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from providers import discover, recording
 from providers.base import CredentialsRefused, PayloadChanged, Provider, ProviderUnavailable, each
 from service import catalogue as known
-from service import store
+from service import own_rig, store
 from service.checks import CollectedRun
 from service.collect import (
     AlreadyCollecting,
@@ -42,6 +42,8 @@ from service.collect import collect as collect_one
 from service.collect import history as past
 from service.database import Database, newest_revision, open_database
 from service.estimation.estimate import Estimator
+from service.estimation.logs import UnreadableLog
+from service.estimation.several import explain_count
 from service.market import RememberingEstimator, current_ranking, find_option, load_market
 from service.parameters import InvalidParameters, Vocabulary, estimates_request, ranking_request, saved_workload
 from service.presentation import terminal
@@ -55,6 +57,7 @@ from service.presentation.answers import (
 from service.ranking.rank import Option
 from service.rates import EuropeanCentralBank
 from service.settings import Settings, api_key
+from service.this_machine import FoundMachine, NoCards, this_machine
 
 
 class BadInput(Exception):
@@ -75,7 +78,8 @@ def print_json(value: object) -> None:
 async def rank(options: argparse.Namespace) -> None:
     """The ranking, or with --explain one option of it."""
     settings, catalogue, now = Settings.from_environment(), known.load(), datetime.now(UTC)
-    given = {name: values for name, values in vars(options).items() if isinstance(values, list)}
+    typed = {name: values for name, values in vars(options).items() if isinstance(values, list)}
+    given, found = _own_cards(typed)
     _refuse_early(given, now)
     async with open_database(settings) as database:
         await database.prepare()
@@ -87,6 +91,7 @@ async def rank(options: argparse.Namespace) -> None:
                 row.slug: saved_workload(row.slug, row.body, catalogue) for row in await store.saved_workloads(session)
             }
         request = ranking_request(given, Vocabulary.of(catalogue, market.offers, discover(), saved), now)
+        request = own_rig.as_found(request, found)
         if request.as_of is not None:
             async with database.engine.connect() as connection:
                 market = await load_market(connection, catalogue, request.as_of, discover())
@@ -100,6 +105,13 @@ async def rank(options: argparse.Namespace) -> None:
         return
     ranking = current_ranking(market, request, estimator, now)
     print_json(ranking) if options.json else terminal.print_ranking(ranking, request, now)
+
+
+def _own_cards(given: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]], tuple[FoundMachine, ...]]:
+    try:
+        return own_rig.with_own_cards(given, known.load())
+    except NoCards as error:
+        raise Failed(f"--rig auto: {error}") from error
 
 
 def _refuse_early(given: Mapping[str, Sequence[str]], now: datetime) -> None:
@@ -173,6 +185,9 @@ def _progress(title: str, total: int) -> Iterator[Any]:
 def estimate(options: argparse.Namespace) -> None:
     """Hours on one machine, or for a file of machines."""
     catalogue = known.load()
+    if options.log:
+        _by_log(options, catalogue)
+        return
     body = _body_of_request(options)
     try:
         request = estimates_request(body, Vocabulary(catalogue=catalogue))
@@ -188,6 +203,24 @@ def estimate(options: argparse.Namespace) -> None:
     for (workload, machine), answer in zip(request.questions, answers, strict=True):
         title = f"{workload.name} on {machine.gpu_count}× {machine.gpu.name}"
         terminal.print_estimate(title, answer, options.explain)
+        if options.explain and (sentence := explain_count(estimator, workload, machine)):
+            terminal.print_line(f"  {sentence}")
+
+
+def _by_log(options: argparse.Namespace, catalogue: known.Catalogue) -> None:
+    """The owner's own steps, carried on to the tokens of a workload."""
+    text = _content(options.log).decode(errors="replace")
+    slug = options.workload or "nanochat-d32"
+    if slug not in catalogue.workloads:
+        raise BadInput(f"--workload {slug} is not known; known: {', '.join(catalogue.workloads)}")
+    try:
+        answer, estimated = own_rig.by_log(text, catalogue.workloads[slug])
+    except UnreadableLog as error:
+        raise BadInput(f"--log {options.log}: {error}") from error
+    if options.json:
+        print_json(answer)
+        return
+    terminal.print_estimate(f"{answer.workload} at the pace of {options.log}", estimated, options.explain)
 
 
 def _body_of_request(options: argparse.Namespace) -> object:
@@ -196,6 +229,8 @@ def _body_of_request(options: argparse.Namespace) -> object:
             return msgspec.json.decode(_content(options.request))
         except msgspec.DecodeError as error:
             raise BadInput(f"--request {options.request}: not JSON: {error}") from error
+    if options.gpu and options.gpu.strip().lower() == own_rig.AUTO:
+        return {"workload": options.workload or "nanochat-d32", "method": options.method, "machines": _machines_here()}
     if not options.gpu:
         raise BadInput("--gpu must name a GPU, such as RTX 4070; or give --request FILE")
     machine = {
@@ -204,6 +239,24 @@ def _body_of_request(options: argparse.Namespace) -> object:
         "host_memory_gb": _number(options.host_memory_gb),
     }
     return {"workload": options.workload or "nanochat-d32", "method": options.method, "machines": [machine]}
+
+
+def _machines_here() -> list[dict[str, object]]:
+    """The cards of this machine as a body describes them."""
+    try:
+        found = this_machine(known.load())
+    except NoCards as error:
+        raise Failed(f"--gpu auto: {error}") from error
+    own_rig.say(found)
+    return [
+        {
+            "gpu": one.machine.gpu.name,
+            "gpu_count": one.machine.gpu_count,
+            "interconnect": one.machine.interconnect,
+            "host_memory_gb": one.machine.host_memory_gb,
+        }
+        for one in found
+    ]
 
 
 def _as_typed(invalid: InvalidParameters) -> str:
@@ -252,7 +305,8 @@ PART_BYTES = 1024 * 1024
 async def collect(options: argparse.Namespace) -> None:
     """Prices now: from the network, or from a saved answer."""
     settings, now = Settings.from_environment(), datetime.now(UTC)
-    providers = _sources_named(options.names) if options.names else [*quick_sources(settings), EuropeanCentralBank]
+    unless_named: list[Source] = [*quick_sources(settings), EuropeanCentralBank]
+    providers = _sources_named(options.names) if options.names else unless_named
     payload = None
     if options.payload:
         if len(options.names) != 1:
@@ -493,11 +547,14 @@ def fit(options: argparse.Namespace) -> None:
     """The fit again, with its residuals; a file only where asked for."""
     try:
         from service import fit as fitting  # needs SciPy, which only this command does
+        from service import plot
     except ModuleNotFoundError as missing:
         raise Failed("fitting needs SciPy: pip install 'rig-or-rent[fit]'") from missing
     report = fitting.report(known.load().runs)
     if options.write:
         options.write.write_text(fitting.as_toml(report.efficiencies), encoding="utf-8")
+    if options.plot:
+        options.plot.write_text(plot.scatter(report.points), encoding="utf-8")
     if options.json:
         print_json(report)
         return

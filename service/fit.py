@@ -24,21 +24,21 @@ from scipy.optimize import least_squares, minimize
 
 from service.estimation.answer import Infeasible
 from service.estimation.chips import chip_table, chips_of, software_of
-from service.estimation.choices import OP_BY_OP, Choice, layout_of
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.estimate import Estimator
 from service.estimation.evidence import TEN_PERCENT, Evidences
 from service.estimation.flops import Floats, work_of
+from service.estimation.layouts import layout_of_runs
 from service.estimation.memory import Layout
 from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import links_of
 from service.estimation.step import Situation, step, working_replicas
+from service.memory_evidence import MemoryReport, as_lines, memory_report
 
 PRIOR = 0.3  # weight of a constant's start, per e-fold: what runs do not tell stays where literature puts it
 SOFT = 0.2  # residuals beyond 20 % count less and less
 COVERAGE = 0.78  # of what intervals should hold when sources weigh the same; of all runs it is about nine in ten
-USUAL_MICRO_BATCH = 8.0  # where a source does not say
 By = Literal["source", "gpu"]
 
 
@@ -56,6 +56,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A run, and what is predicted for it as told when its source is left out: tokens per second and GPU."""
+
+    source: str
+    measured: float
+    predicted: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The constants and how far off they are, by every way of leaving runs out."""
 
@@ -63,6 +72,8 @@ class Report:
     scores: dict[str, Score]
     by_source: dict[str, Score]  # each left out, as told
     by_gpu: dict[str, Score]  # each left out, software known
+    memory: MemoryReport
+    points: tuple[Point, ...]
     runs: int
     fitted: int
 
@@ -91,13 +102,9 @@ class Table:
         self.gpus = np.array([chip_family(run) for run in runs])
 
     def _layout(self) -> Layout:
-        choices = [_choice(run) for run in self.runs]
-        layout = layout_of(
-            choices, [run.framework in OP_BY_OP for run in self.runs], [run.kernel != "plain" for run in self.runs]
-        )
+        layout = layout_of_runs(self.runs)
         most = self.sequences / working_replicas(self.sequences, self.links.gpus, layout)
-        told = np.array([float(run.workload.plan.micro_batch or USUAL_MICRO_BATCH) for run in self.runs])
-        return replace(layout, micro_batch=np.minimum(told, most))
+        return replace(layout, micro_batch=np.minimum(layout.micro_batch, most))
 
     def errors(self, known: Efficiencies) -> Floats:
         """Logarithms of predicted over measured time, one per run."""
@@ -124,20 +131,6 @@ def chip_family(run: PublishedRun) -> str:
     """GPUs that are left out together: sizes of one chip, and the data-centre Blackwells."""
     name = run.machine.gpu.name.removesuffix(" 80GB").removesuffix(" 40GB")
     return "B200/B300/GB200/GB300" if name in ("B200", "B300", "GB200", "GB300") else name
-
-
-def _choice(run: PublishedRun) -> Choice:
-    plan = run.workload.plan
-    sharding = plan.sharding or ("none" if run.machine.gpu_count == 1 else "zero1")
-    return Choice(
-        plan.activation_checkpointing or "none",
-        run.workload.optimizer,
-        plan.offload or (),
-        sharding,
-        run.tensor_parallel,
-        run.pipeline_parallel,
-        kind="frugal" if run.framework == "fused" else "usual",
-    )
 
 
 # Fitting --------------------------------------------------------------------------------------------------------------
@@ -167,6 +160,8 @@ def report(runs: Sequence[PublishedRun]) -> Report:
         scores,
         {name: score(table, by_source, kept & (table.sources == name), inside) for name in _names(table.sources[kept])},
         {name: score(table, by_gpu, kept & (table.gpus == name)) for name in _names(table.gpus[kept])},
+        memory_report(table.runs, Estimator(known)),
+        _points(table, by_source, kept),
         len(runs),
         int(kept.sum()),
     )
@@ -308,6 +303,12 @@ def _names(column: NDArray[np.str_]) -> list[str]:
     return list(dict.fromkeys(column.tolist()))
 
 
+def _points(table: Table, errors: Floats, kept: NDArray[np.bool_]) -> tuple[Point, ...]:
+    rows = np.flatnonzero(kept & np.isfinite(errors))
+    measured = [(table.runs[row], table.runs[row].tokens_per_s_per_gpu, float(errors[row])) for row in rows]
+    return tuple(Point(run.source, rate, rate * float(np.exp(-error))) for run, rate, error in measured)
+
+
 def as_text(told: Report) -> str:
     """The report as plain lines."""
     lines = [f"{told.fitted} of {told.runs} published runs fitted. Errors of time, predicted over measured.", ""]
@@ -318,6 +319,7 @@ def as_text(told: Report) -> str:
         ("Each GPU left out, software known", told.by_gpu),
     ):
         lines += [title, header, *(_line(name, one) for name, one in scores.items()), ""]
+    lines += as_lines(told.memory)
     lines += [f"{'constant':28s}{'value':>10s}  {'by':10s}unit, meaning"]
     for item in fields(told.efficiencies):
         about = item.metadata

@@ -76,9 +76,18 @@ def peak_tflops(gpu: Gpu, precision: Precision) -> float | None:
     return max(_matrix_peak(gpu, precision) or 0.0, gpu.fp32_tflops)
 
 
+FP16_INSTEAD = 1.2  # over the BF16 rate: then whoever has such a card trains in FP16 (MI100: twice)
+
+
+def runs_as_fp16(gpu: Gpu) -> bool:
+    """Whether BF16 is missing or so slow that FP16 takes its place."""
+    fp16 = gpu.fp16_tflops or 0.0
+    return gpu.bf16_tflops is None or fp16 > FP16_INSTEAD * gpu.bf16_tflops
+
+
 def _matrix_peak(gpu: Gpu, precision: Precision) -> float | None:
     rates = {
-        "bf16": gpu.bf16_tflops or gpu.fp16_tflops,
+        "bf16": gpu.fp16_tflops if runs_as_fp16(gpu) else gpu.bf16_tflops,
         "fp16": max(gpu.fp16_tflops or 0.0, gpu.bf16_tflops or 0.0) or None,
         "fp8": gpu.fp8_tflops,
         "tf32": gpu.tf32_tflops,
@@ -103,6 +112,8 @@ def _matrix_tflops(gpu: Gpu, precision: Precision, peak: float) -> float:
     measured = gpu.matmul_bf16_tflops
     if measured is not None and gpu.architecture == "Ada":
         measured = min(measured, by_power)  # measured in bursts: an L40S in training stays a fifth below its own
+    if gpu.bf16_tflops is not None and runs_as_fp16(gpu):
+        measured = None  # what was measured is not what runs
     if measured is not None and precision == "bf16":
         return measured
     boosts = gpu.consumer and not gpu.name.startswith("Titan")  # a Titan runs at the rate of its workstation sisters

@@ -14,7 +14,6 @@ from service.estimation.flops import Floats
 from service.estimation.memory import WITHOUT_MASTER, Layout, state_bytes
 from service.estimation.workload import Checkpointing, Offload, Optimizer, PinnedPlan, Sharding
 
-
 OP_BY_OP: tuple[Framework, ...] = ("eager", "legacy")
 Kind = Literal["usual", "careful", "frugal"]  # what software keeps: see memory.py
 

@@ -1,8 +1,9 @@
 """How much memory a plan needs on each GPU, and on the host, part by part.
 
-Sizes are binary gigabytes. The formulas are those of mixed-precision training: 16-bit weights, gradients, an FP32 master
-copy, optimizer states by kind; activations by the tensors that backward reads (Korthikanti et al., arXiv:2205.05198,
-re-derived for gated feed-forward and grouped-query heads). What software keeps differs, so plans are of three kinds:
+Sizes are binary gigabytes. The formulas are those of mixed-precision training: 16-bit weights, gradients, an FP32
+master copy, optimizer states by kind; activations by the tensors that backward reads (Korthikanti et al.,
+arXiv:2205.05198, re-derived for gated feed-forward and grouped-query heads). What software keeps differs, so plans are
+of three kinds:
 
 - usual: what frameworks do when nothing is asked of them. FP32 gradients where they are not sharded, the loss at once.
 - careful: 16-bit gradients and the loss in chunks: what a plan that was searched for assumes, and says.
@@ -27,15 +28,17 @@ COLLECTIVES_GB = 0.6  # buffers of the communication library, with more than one
 LOSS_CHUNK_TOKENS = 1024  # of a loss that is computed in chunks
 CHUNKED_FROM_VOCABULARY = 30_000  # smaller vocabularies are not worth chunking, and frameworks do not
 CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32 copies all alive
-# Per logit when the loss is computed at once. Compiled with the model: nanochat d8 and d20 with 32 x 2,048 tokens x 65,536
-# peak at 18.7 and 73.7 GiB (reports of 2025-10). Outside the compiled blocks, as under FSDP, FP32 copies stay alive:
-# torchtitan's Llama 3.1 8B (2 x 8,192 x 128,256) peaks at 62.0 GiB on 128 GPUs (2024-12; in 2025 it compiles its loss).
+# Per logit when the loss is computed at once. Compiled with the model: nanochat d8 and d20 with 32 x 2,048 tokens and
+# 65,536 words peak at 18.7 and 73.7 GiB (reports of 2025-10). Outside the compiled blocks, as under FSDP, FP32 copies
+# stay alive: Llama 3.1 8B (2 x 8,192 tokens, 128,256 words) peaks at 62.0 GiB on 128 GPUs (torchtitan, 2024-12; in 2025
+# it compiles its loss as well).
 LOGIT_BYTES_COMPILED, LOGIT_BYTES = 2.5, 13.0
 TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
-# Frameworks of 2023 and before, without fused attention: what Languini's largest batches (github.com/languini-kitchen,
-# 19 pairs of GPU and model, the next larger batch runs out of memory) take beyond the same formula.
-LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.26, 12.0
-LEGACY_UPDATE_BYTES = 5.0  # per parameter: temporaries of the update, which the allocator keeps
+# Frameworks of 2023 and before, without fused attention: set on Languini's largest batches (languini-kitchen, 20 pairs
+# of GPU and model, of which each fits and one sequence more runs out of memory).
+SCORE_VALUES = 3.2  # per attention score: 16-bit scores, FP32 softmax, mask
+LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.45, 10.1
+LEGACY_UPDATE_BYTES = 4.0  # per parameter: temporaries of the update, which the allocator keeps
 FULL_GRADIENT_BYTES = 4.0  # of autocast and of Megatron-LM, which add gradients up in FP32
 
 WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
@@ -212,10 +215,10 @@ def _resident(work: Work, plan: Layout, gpus: Floats) -> Floats:
 def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
     """Bytes of a layer that backward reads: as the plan keeps them, and all of them."""
     tokens = plan.micro_batch * work.seq_len
-    scores = np.where(plan.fused_attention > 0, 0.0, 2.5 * work.heads * work.seq_len)
+    scores = np.where(plan.fused_attention > 0, 0.0, SCORE_VALUES * work.heads * work.seq_len)
     widened = np.where(plan.fused_attention > 0, 1.0, LEGACY_ACTIVATIONS)
-    whole = (_kept_values(work, plan) + scores) * widened * tokens * value
-    selective = (_selected_values(work, plan) + scores) * widened * tokens * value
+    whole = (_kept_values(work, plan) * widened + scores) * tokens * value
+    selective = (_selected_values(work, plan) * widened + scores) * tokens * value
     full = work.residual_width * tokens * value
     return np.where(plan.full > 0, full, np.where(plan.selective > 0, selective, whole)), whole
 
@@ -260,7 +263,9 @@ def _logits(work: Work, plan: Layout) -> Floats:
     tokens = plan.micro_batch * work.seq_len
     chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * CHUNK_LOGIT_BYTES
     whole = (plan.whole_loss > 0) | (work.vocabulary * plan.tensor * plan.pipeline < CHUNKED_FROM_VOCABULARY)
-    apart = (plan.eager > 0) | (plan.shard_parameters > 0) | (plan.tensor > 1)  # the loss is no part of what is compiled
+    apart = (
+        (plan.eager > 0) | (plan.shard_parameters > 0) | (plan.tensor > 1)
+    )  # the loss is no part of what is compiled
     today = np.where(apart, LOGIT_BYTES, LOGIT_BYTES_COMPILED)
     at_once = tokens * np.where(plan.fused_attention > 0, today, LEGACY_LOGIT_BYTES)
     return np.where(whole, at_once, np.minimum(chunk, at_once)) * work.vocabulary

@@ -21,7 +21,12 @@ FEWEST, MOST = 16 / 17, 18 / 17  # 8.5 give or take 0.5
 def headline_tflops(gpu: Gpu) -> float:
     """The 16-bit dense tensor rate as its maker prints it: GeForce cards with FP16 accumulation, twice ours."""
     rate = max(gpu.bf16_tflops or 0.0, gpu.fp16_tflops or 0.0, gpu.fp32_tflops)
-    return rate * 2 if gpu.consumer and gpu.vendor == "NVIDIA" and rate > gpu.fp32_tflops * 1.5 else rate
+    return rate * 2 if _is_geforce(gpu) and rate > gpu.fp32_tflops * 1.5 else rate
+
+
+def _is_geforce(gpu: Gpu) -> bool:
+    """GeForce alone runs FP32 accumulation at half rate; a Titan and a GB10 are printed at the rate they train at."""
+    return gpu.vendor == "NVIDIA" and gpu.consumer and gpu.name.startswith(("RTX", "GTX"))
 
 
 def by_ratio(workload: Workload, machine: Machine) -> Estimate | Infeasible:

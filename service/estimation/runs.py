@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from service.estimation.chips import Framework, Kernel
 from service.estimation.hardware import Gpu, Interconnect, Machine
@@ -48,6 +48,9 @@ class PublishedRun:
     pipeline_parallel: int
     tokens_per_s_per_gpu: float
     peak_memory_gb: float | None  # decimal GB as published
+    peak_memory_of: Literal["allocator", "card"]  # what was read: the need of the run, or all that the card holds
+    runs_out_at_micro_batch: int | None  # the published plan with this micro-batch runs out of memory
+    context_parallel: int  # GPUs over which each sequence is cut
     fitted: bool  # by the rule stated at the top of the fit; the rest is only compared
 
 
@@ -81,6 +84,9 @@ def _run(row: Mapping[str, str], gpus: Mapping[str, Gpu]) -> PublishedRun:
         pipeline_parallel=_whole(row, "pipeline_parallel") or 1,
         tokens_per_s_per_gpu=float(row["tokens_per_s_per_gpu"]),
         peak_memory_gb=_number(row, "peak_memory_gb"),
+        peak_memory_of=_one_of(row["peak_memory_of"] or "allocator", ("allocator", "card")),
+        runs_out_at_micro_batch=_whole(row, "runs_out_at_micro_batch"),
+        context_parallel=_whole(row, "context_parallel") or 1,
         fitted=row["fitted"] == "yes",
     )
 

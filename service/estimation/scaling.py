@@ -19,6 +19,8 @@ PEER_SHARE = 0.80  # all-reduce over PCIe with peer-to-peer: 24.5 of 31 GB/s, ti
 NETWORK_SHARE = 0.94  # all-reduce over InfiniBand or RoCE with GPU Direct: 47 of 50 GB/s, nccl-tests issue 290
 HOST_MEMORY_GB_S = 300.0  # what the GPUs of a host share when they all read its RAM; servers have 200 to 500 (a guess)
 DEFAULT_NETWORK_GBIT_S = 400.0
+# Cards that one NVLink or Infinity Fabric bridge joins, by card or vendor; pairs otherwise (data sheets)
+BRIDGED_CARDS = {"H200 NVL": 4, "AMD": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,27 @@ def own_interconnect(machine: Machine) -> Interconnect:
     """How the GPUs of a node talk when nothing else is said: by what their card has."""
     if machine.gpu_count == 1:
         return "none"
-    if machine.interconnect not in (None, "none"):
+    if machine.interconnect == "nvlink" and why_no_nvlink(machine) is None:
+        return "nvlink"
+    if machine.interconnect in ("pcie", "pcie_p2p"):
         return machine.interconnect
     if machine.gpu.nvlink_gb_s and machine.gpu.form_factor != "PCIe":
         return "nvlink"
     # bridges between pairs of PCIe cards are rarely fitted; GeForce drivers forbid copies from card to card
     return "pcie" if machine.gpu.consumer else "pcie_p2p"
+
+
+def why_no_nvlink(machine: Machine) -> str | None:
+    """Why the cards of a node cannot all talk by NVLink; None: they can. Cards for PCIe are joined by bridges."""
+    gpu = machine.gpu
+    if not gpu.nvlink_gb_s:
+        return f"{gpu.name} has no NVLink"
+    if gpu.form_factor != "PCIe":
+        return None
+    bridged = BRIDGED_CARDS.get(gpu.name, BRIDGED_CARDS.get(gpu.vendor, 2))
+    if gpus_in_node(machine) > bridged:
+        return f"bridges join {bridged} {gpu.name}, not {gpus_in_node(machine)}"
+    return None
 
 
 def links_of(machines: Sequence[Machine]) -> Links:

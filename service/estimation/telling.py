@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan, PlanMemory
-from service.estimation.chips import peak_tflops
+from service.estimation.chips import peak_tflops, runs_as_fp16
 from service.estimation.evidence import Certainty, interval
 from service.estimation.hardware import Machine
 from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
 from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found
+from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload
 
 MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
@@ -102,7 +103,7 @@ def _estimate(
         sigma_own=sure.own,
         step_parts_s={name: seconds * stretch for name, seconds in found.parts_s.items()},
         memory_parts_gb=found.memory_gb if plan else {},
-        notes=tuple(_notes(workload, machine, found, plan)),
+        notes=tuple(_notes(workload, model, machine, found, plan)),
     )
 
 
@@ -130,8 +131,8 @@ def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> P
 # What to know about it ------------------------------------------------------------------------------------------------
 
 
-def _notes(workload: Workload, machine: Machine, found: Found, plan: Plan | None) -> list[str]:
-    notes = [*_about_the_card(workload, machine), *_about_the_count(machine, found)]
+def _notes(workload: Workload, model: Model, machine: Machine, found: Found, plan: Plan | None) -> list[str]:
+    notes = [*_about_the_card(workload, machine), *_about_the_count(workload, model, machine, found)]
     if workload.tokens_per_step is None:
         notes.append(f"tokens per step not given: {DEFAULT_TOKENS_PER_STEP:,} assumed")
     if plan is None:
@@ -146,6 +147,8 @@ def _about_the_card(workload: Workload, machine: Machine) -> list[str]:
     gpu = machine.gpu
     if workload.precision == "bf16" and gpu.bf16_tflops is None:
         return [f"{gpu.name} has no BF16: taken as {'FP16' if gpu.fp16_tflops else 'FP32'}"]
+    if workload.precision == "bf16" and runs_as_fp16(gpu):
+        return [f"{gpu.name} is slow in BF16: taken as FP16"]
     if workload.precision == "fp16" and not (gpu.fp16_tflops or gpu.bf16_tflops):
         return [f"{gpu.name} has no FP16: taken as FP32"]
     if workload.precision == "tf32" and gpu.tf32_tflops is None:
@@ -153,10 +156,18 @@ def _about_the_card(workload: Workload, machine: Machine) -> list[str]:
     return []
 
 
-def _about_the_count(machine: Machine, found: Found) -> list[str]:
+def _about_the_count(workload: Workload, model: Model, machine: Machine, found: Found) -> list[str]:
+    notes = []
     if found.working_gpus < machine.gpu_count:
-        return [f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help"]
-    return []
+        notes.append(f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help")
+    elif machine.gpu_count > 1:
+        cut = found.choice.tensor * found.choice.pipeline
+        most = max(1, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) // model.seq_len) * cut
+        if machine.gpu_count * 2 > most:
+            notes.append(f"beyond {most:,} GPUs more do not help: a step holds no more sequences")
+    if machine.interconnect == "nvlink" and (reason := why_no_nvlink(machine)):
+        notes.append(f"{reason}: PCIe taken")
+    return notes
 
 
 def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Plan) -> list[str]:
@@ -168,11 +179,21 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
         notes.append(f"{workload.optimizer} states held in 8 bits to fit{unproven}")
     if plan.offload and machine.host_memory_gb is None:
         notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; how much the machine has is not known")
-    if plan.loss_chunk_tokens and workload.plan.micro_batch is not None:
-        notes.append(f"fits with the loss computed in chunks of {LOSS_CHUNK_TOKENS:,} tokens")
+    if workload.plan.micro_batch is not None:
+        notes += _about_its_software(found, plan)
     if plan.tensor_parallel * plan.pipeline_parallel > 1:
         notes.append(
             f"matrices cut over {plan.tensor_parallel} GPUs and layers over {plan.pipeline_parallel} groups, "
             "as Megatron-LM does"
         )
     return notes
+
+
+def _about_its_software(found: Found, plan: Plan) -> list[str]:
+    """What a pinned plan asks of the software, beyond what frameworks do unasked."""
+    if found.choice.kind == "usual":
+        return []
+    loss = f", the loss in chunks of {LOSS_CHUNK_TOKENS:,} tokens" if plan.loss_chunk_tokens else ""
+    if found.choice.kind == "frugal":
+        return [f"fits only in software as frugal as llmq: work in place{loss}"]
+    return [f"fits with gradients held in 16 bits{loss}"]

@@ -1,0 +1,116 @@
+"""How the memory formula does on what was published: peaks, plans that ran, and micro-batches that ran out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.estimation.answer import Estimate
+from service.estimation.estimate import Estimator
+from service.estimation.flops import work_of
+from service.estimation.layouts import layout_of_run
+from service.estimation.memory import GB, memory_parts
+from service.estimation.runs import PublishedRun
+
+DECIMAL_GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """One published peak, in binary GB, and what the formula says for the same plan."""
+
+    run: str
+    gpu: str
+    predicted_gb: float
+    published_gb: float
+    held: bool  # what the card showed as taken: more than a plan needs, since the allocator keeps what it once had
+
+    @property
+    def error(self) -> float:
+        return self.predicted_gb / self.published_gb - 1
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReport:
+    """Peaks, and how often plans are called fitting."""
+
+    peaks: tuple[Peak, ...]
+    ran: int  # published plans with a micro-batch, sequences whole
+    ran_but_refused: tuple[str, ...]
+    ran_out: int
+    ran_out_but_accepted: tuple[str, ...]
+    closest: float  # of the accepted: the least share of the offered memory that one is said to need
+
+
+def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
+    """Every run that says something about memory; sequences cut over GPUs are none of ours."""
+    whole = [run for run in runs if run.context_parallel == 1]
+    told = [run for run in whole if run.workload.plan.sharding or run.machine.gpu_count == 1]
+    ran = [run for run in whole if run.workload.plan.micro_batch]
+    filled = {run.id: _filled(run, run.workload.plan.micro_batch, estimator) for run in ran}
+    over = {
+        run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in whole if run.runs_out_at_micro_batch
+    }
+    accepted = {name: share for name, share in over.items() if share is not None}
+    return MemoryReport(
+        tuple(_peak(run, run.peak_memory_gb) for run in told if run.peak_memory_gb),
+        len(ran),
+        tuple(name for name, share in filled.items() if share is None),
+        len(over),
+        tuple(accepted),
+        min(accepted.values(), default=1.0),
+    )
+
+
+def _peak(run: PublishedRun, published: float) -> Peak:
+    layout = layout_of_run(run)
+    model = run.workload.model
+    assert model is not None  # every published run has its shapes
+    parts = memory_parts(work_of([model]), layout, np.array([float(run.machine.gpu_count)]), run.workload.precision)
+    return Peak(
+        run.id, run.machine.gpu.name, float(parts.total[0]), published * DECIMAL_GB / GB, run.peak_memory_of == "card"
+    )
+
+
+def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> float | None:
+    """The share of the offered memory that a plan takes, optimizer and offload pinned as published; None: too much."""
+    plan = replace(run.workload.plan, micro_batch=micro_batch, optimizer=run.workload.optimizer)
+    if plan.offload is None:
+        plan = replace(plan, offload=())
+    per_step, model = run.workload.tokens_per_step, run.workload.model
+    if micro_batch and model and per_step:  # the step of a larger batch is larger, too
+        per_step = max(per_step, micro_batch * model.seq_len * run.machine.gpu_count)
+    answer = estimator.estimate(replace(run.workload, plan=plan, tokens_per_step=per_step), run.machine)
+    if not isinstance(answer, Estimate) or answer.plan is None:
+        return None
+    return answer.plan.memory_gb.needed / answer.plan.memory_gb.available
+
+
+def as_lines(told: MemoryReport) -> list[str]:
+    """The report as plain lines."""
+    asked = [peak for peak in told.peaks if not peak.held]
+    errors = sorted(abs(peak.error) for peak in asked)
+    near = sum(error <= 0.10 for error in errors)
+    lines = [
+        "Memory of one GPU, binary GB (runs whose sharding is stated)",
+        f"{'':26s}{'GPU':38s}{'predicted':>10s}{'published':>10s}{'error':>8s}",
+    ]
+    for peak in told.peaks:
+        held = "  held by the allocator, not needed" if peak.held else ""
+        lines.append(
+            f"{peak.run:26s}{peak.gpu:38s}{peak.predicted_gb:10.1f}{peak.published_gb:10.1f}{peak.error:+8.0%}{held}"
+        )
+    return [
+        *lines,
+        f"{near} of {len(errors)} peaks within 10 %, median {errors[len(errors) // 2]:.0%}",
+        f"{told.ran} published plans ran; called unfitting: {_ids(told.ran_but_refused)}",
+        f"{told.ran_out} micro-batches ran out of memory; called fitting: {_ids(told.ran_out_but_accepted)}"
+        f"{f', the least of them at {told.closest:.0%} of the room' if told.ran_out_but_accepted else ''}",
+        "",
+    ]
+
+
+def _ids(runs: Sequence[str]) -> str:
+    return f"{len(runs)} ({', '.join(runs)})" if runs else "none"
