@@ -105,13 +105,13 @@ def message_of(outgoing: Outgoing, mailer: Mailer) -> EmailMessage:
     message["To"] = to
     message["Date"] = format_datetime(outgoing.made_at)
     message["Message-ID"] = f"<{outgoing.idempotency_key}@{host}>"
-    message["Content-Language"] = outgoing.language
     message["Auto-Submitted"] = "auto-generated"
     message["List-Id"] = f"<reports.{host}>"
     message["List-Unsubscribe"] = f"<{outgoing.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(outgoing.text, cte="quoted-printable")
     message.add_alternative(outgoing.html, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = outgoing.language  # now: setting a content clears what begins so
     page = message.get_payload()[1]  # type: ignore[index]
     if outgoing.chart and isinstance(page, EmailMessage):
         page.add_related(

@@ -13,7 +13,7 @@ from service.reports.report import Change, Offers, Report, Row
 
 WIDTH: Final = 72
 MARKS: Final = {"cheaper": "▼", "dearer": "▲", "news": "●"}
-SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+\-!|~])")
+SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")  # what turns text into markup in the middle of a line
 SOURCES: Final = 6
 
 
