@@ -12,11 +12,12 @@ from service.parameters.questions import (
     workload_from_body,
 )
 from service.parameters.reader import FieldError, InvalidParameters
-from service.parameters.vocabulary import DEFAULT_COUNTRY, DEFAULT_RIG, PARAMETERS, Parameter, Vocabulary
+from service.parameters.vocabulary import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_WORKLOAD, PARAMETERS, Parameter, Vocabulary
 
 __all__ = [
     "DEFAULT_COUNTRY",
     "DEFAULT_RIG",
+    "OWN_WORKLOAD",
     "PARAMETERS",
     "EstimatesRequest",
     "FieldError",

@@ -104,8 +104,47 @@ def rigs_of(reader: Reader, vocabulary: Vocabulary) -> tuple[Rig, ...]:
     if described is None and not named:
         named = [DEFAULT_RIG]
     machines = [_named_machine(reader, text, vocabulary) for text in named if text.lower() != "none"]
-    rigs = [_default_rig(machine, power) for machine in machines if machine]
+    measured = reader.number("measured_tokens_per_s", above=0, most=1e12)
+    if machines and machines[0] and measured:
+        machines[0] = replace(machines[0], measured_tokens_per_s=measured)
+    use = _use(reader)
+    rigs = [_used(_default_rig(machine, power), use) for machine in machines if machine]
     return (*rigs, *(rig for nested in described or [] if (rig := _described_rig(nested, vocabulary, power))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What is said of a rig beside its machine. None: not said."""
+
+    gpu_watts: float | None
+    host_watts: float | None
+    purchase_usd: float
+    resale_usd: float
+    lifetime_months: float
+
+
+def _use(reader: Reader) -> _Use:
+    use = _Use(
+        gpu_watts=reader.number("gpu_watts", above=0, most=5000),
+        host_watts=reader.number("host_watts", most=20_000),
+        purchase_usd=reader.number("purchase_usd", most=1e7) or 0.0,
+        resale_usd=reader.number("resale_usd", most=1e7) or 0.0,
+        lifetime_months=reader.number("lifetime_months", above=0, most=600) or LIFETIME_MONTHS,
+    )
+    if use.resale_usd > use.purchase_usd:
+        reader.wrong("resale_usd", f"must not be over purchase_usd ({use.purchase_usd:g})")
+    return use
+
+
+def _used(rig: Rig, use: _Use) -> Rig:
+    return replace(
+        rig,
+        gpu_watts=rig.gpu_watts if use.gpu_watts is None else use.gpu_watts,
+        host_watts=rig.host_watts if use.host_watts is None else use.host_watts,
+        purchase_usd=use.purchase_usd,
+        resale_usd=use.resale_usd,
+        lifetime_months=use.lifetime_months,
+    )
 
 
 def _default_rig(machine: Machine, power: _Power) -> Rig:
@@ -124,22 +163,7 @@ def _default_rig(machine: Machine, power: _Power) -> Rig:
 def _described_rig(reader: Reader, vocabulary: Vocabulary, default: _Power) -> Rig | None:
     machine = described_machine(reader, vocabulary)
     power = _power(reader, vocabulary, default)
-    name = reader.text("name")
-    gpu_watts = reader.number("gpu_watts", above=0, most=5000)
-    host_watts = reader.number("host_watts", most=20_000)
-    purchase = reader.number("purchase_usd", most=1e7) or 0.0
-    resale = reader.number("resale_usd", most=1e7) or 0.0
-    lifetime = reader.number("lifetime_months", above=0, most=600) or LIFETIME_MONTHS
-    if resale > purchase:
-        reader.wrong("resale_usd", f"must not be over purchase_usd ({purchase:g})")
+    name, use = reader.text("name"), _use(reader)
     if machine is None:
         return None
-    return replace(
-        _default_rig(machine, power),
-        name=name,
-        gpu_watts=machine.gpu.board_power_w if gpu_watts is None else gpu_watts,
-        host_watts=HOST_WATTS if host_watts is None else host_watts,
-        purchase_usd=purchase,
-        resale_usd=resale,
-        lifetime_months=lifetime,
-    )
+    return replace(_used(_default_rig(machine, power), use), name=name)

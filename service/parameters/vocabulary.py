@@ -8,13 +8,14 @@ from typing import Literal, get_args
 
 from service.catalogue import Catalogue
 from service.estimation.answer import Method
-from service.estimation.workload import Workload
+from service.estimation.workload import Optimizer, Precision, Workload
 from service.ranking.offers import Offers
 from service.ranking.request import Per, Pricing, Sort
 
 DEFAULT_WORKLOAD = "nanochat-d32"
 DEFAULT_RIG = "RTX 4070"
 DEFAULT_COUNTRY = "US"
+OWN_WORKLOAD = "own"  # in a query: the workload is described by the parameters below, in none of the catalogues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,17 @@ class Parameter:
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter("workload", "what to train: a slug of /api/v1/workloads", DEFAULT_WORKLOAD),
+    Parameter("workload", "what to train: a slug of /api/v1/workloads; own: described by layers, …", DEFAULT_WORKLOAD),
     Parameter("method", "physics model, or the published ratio of one measured run", "model", get_args(Method)),
     Parameter("rig", "a machine you own: RTX 4070, 2x RTX 4090; none for no machine", DEFAULT_RIG, repeats=True),
     Parameter("country", "two letters; sets electricity price and carbon of the rig", DEFAULT_COUNTRY),
     Parameter("electricity_usd_per_kwh", "your electricity price, instead of the country's", type="number"),
+    Parameter("host_watts", "what the computer of each rig draws beside its cards", "90", type="number"),
+    Parameter("gpu_watts", "what each of your cards draws while training, instead of its data sheet's", type="number"),
+    Parameter("measured_tokens_per_s", "what your first rig was measured to train, all its cards", type="number"),
+    Parameter("purchase_usd", "what each rig would cost, if it must be bought first", "0", type="number"),
+    Parameter("resale_usd", "what it is worth at the end of its life", "0", type="number"),
+    Parameter("lifetime_months", "how long it is used", "36", type="number"),
     Parameter("gpu", "keep only cloud offers with this GPU", repeats=True),
     Parameter("provider", "keep only cloud offers of this provider (slug)", repeats=True),
     Parameter("region", "keep only cloud offers in this region", repeats=True),
@@ -83,6 +90,21 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("per", "one row per offer, machine (provider, GPU, count) or GPU and count", "machine", get_args(Per)),
     Parameter("as_of", "prices as they were then: a date (its last second, UTC) or an RFC 3339 time", "now"),
     Parameter("max_age_hours", "leave out prices seen longer ago", type="number"),
+    Parameter("layers", "of your own model (workload=own)", type="whole"),
+    Parameter("width", "of its residual stream", type="whole"),
+    Parameter("heads", "of its attention", type="whole"),
+    Parameter("vocabulary", "tokens that it knows", type="whole"),
+    Parameter("seq_len", "tokens of one sequence", type="whole"),
+    Parameter(
+        "parameters", "of your own model, where it has another number than follows from its shapes", type="number"
+    ),
+    Parameter("tokens", "that it is trained on, such as 2e10", type="number"),
+    Parameter("tokens_per_step", "of one optimizer step", "524288", type="whole"),
+    Parameter("precision", "of its matrices", "bf16", get_args(Precision)),
+    Parameter("optimizer", "that trains it", "adamw", get_args(Optimizer)),
+    Parameter("reference_gpu", "GPU of a run of it that was measured, such as H100 SXM"),
+    Parameter("reference_gpus", "how many of them that run took", "1", type="whole"),
+    Parameter("reference_hours", "hours of wall time that run took", type="number"),
     Parameter("explain", "add the parts of a step, of the memory and of the bill", "false", type="flag"),
     Parameter("limit", "options on a page, 1 to 1000", "50", type="whole"),
     Parameter("cursor", "next_cursor of the page before"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Final, get_args
 
 from service.estimation.workload import (
     Checkpointing,
@@ -17,8 +17,8 @@ from service.estimation.workload import (
     complete_model,
 )
 from service.parameters.machines import gpu_of
-from service.parameters.reader import Reader, nearest, shown
-from service.parameters.vocabulary import DEFAULT_WORKLOAD, Vocabulary
+from service.parameters.reader import FieldError, Reader, nearest, shown
+from service.parameters.vocabulary import DEFAULT_WORKLOAD, OWN_WORKLOAD, Vocabulary
 
 NO_WORKLOAD = Workload(name="unknown", tokens=None, tokens_per_step=None)  # stands in until its errors are raised
 TOKENS_PER_STEP = 524_288  # what nanochat, llm.c and GPT-3 of this size train with
@@ -26,6 +26,8 @@ TOKENS_PER_STEP = 524_288  # what nanochat, llm.c and GPT-3 of this size train w
 
 def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
     given = reader.given.get("workload", DEFAULT_WORKLOAD)
+    if given == OWN_WORKLOAD and reader.from_text:
+        return own_workload(reader, vocabulary)
     if isinstance(given, dict):
         return described_workload(reader.nested("workload", given), vocabulary)
     known = vocabulary.workload(given) if isinstance(given, str) else None
@@ -33,6 +35,31 @@ def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
         hint = nearest(given, vocabulary.workload_slugs())
         reader.wrong("workload", f"{shown(given)} is not known{hint}; see /api/v1/workloads")
     return known or NO_WORKLOAD
+
+
+MODEL: Final = ("parameters", "layers", "width", "heads", "vocabulary", "seq_len")
+TRAINING: Final = ("tokens", "tokens_per_step", "precision", "optimizer")
+REFERENCE: Final = {"reference_gpu": "gpu", "reference_gpus": "gpu_count", "reference_hours": "hours"}
+
+
+def own_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
+    """What a body says as an object, by parameters of a query; errors go by these."""
+    given = reader.given
+    body: dict[str, object] = {name: given[name] for name in TRAINING if name in given}
+    if model := {name: given[name] for name in MODEL if name in given}:
+        body["model"] = model
+    if reference := {name: given[flat] for flat, name in REFERENCE.items() if flat in given}:
+        body["reference"] = reference
+    nested = Reader(body, from_text=True)
+    workload = described_workload(nested, vocabulary)
+    reader.errors.extend(FieldError(_flat(error.field), error.message) for error in nested.errors)
+    return workload
+
+
+def _flat(field: str) -> str:
+    """`layers` of model.layers, `reference_gpu` of reference.gpu; `layers` where nothing at all is described."""
+    names = {f"reference.{name}": flat for flat, name in REFERENCE.items()}
+    return names.get(field, "layers" if field == "model" else field.removeprefix("model."))
 
 
 def described_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from service.presentation.numbers import TimeScale, tick_label, ticks, usd, usd_interval
-from service.presentation.words import title
+from service.presentation.language import Language
+from service.presentation.numbers import TimeScale, even_ticks, tick_label, ticks
+from service.presentation.words import PRICING, machine, title
 from service.ranking.option import Option
 
 LEAST_USD = 0.01  # a log axis has no zero: free options stand at its lowest end
+WIDE_SPREAD = 20  # from this ratio between the largest and the smallest on, an axis is logarithmic unless told
+Kind = Literal["log", "linear"]
 Extent = tuple[float, float, float, float]  # left, top, right, bottom
 
 CHARACTER = 6.6  # pixels of one character of a 12 px label, for collisions
@@ -36,24 +40,37 @@ NARROW = Box(width=360, height=320, left=58, right=342, top=32, bottom=272, most
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A log axis from values to pixels."""
+    """An axis from values to pixels."""
 
-    low: float
-    high: float
+    steps: tuple[float, ...]
     start: float
     end: float
+    kind: Kind
+
+    @property
+    def low(self) -> float:
+        return self.steps[0]
+
+    @property
+    def high(self) -> float:
+        return self.steps[-1]
 
     def __call__(self, value: float) -> float:
         clamped = min(max(value, self.low), self.high)
-        along = math.log(clamped / self.low) / math.log(self.high / self.low)
+        if self.kind == "log":
+            along = math.log(clamped / self.low) / math.log(self.high / self.low)
+        else:
+            along = clamped / self.high
         return round(self.start + along * (self.end - self.start), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
+    id: str  # of its option
     x: float
     y: float
     series: str  # yours, on_demand, spot, reserved
+    listed: bool  # its option stands in the table of this page
     important: bool  # on the frontier, or one's own
     whisker: tuple[float, float, float, float] | None  # left, right, top, bottom
     words: str  # what a tooltip says: the same numbers as the row
@@ -65,6 +82,7 @@ class Label:
     y: float
     anchor: str  # start, end
     text: str
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +101,45 @@ class Chart:
     labels: tuple[Label, ...]
     deadline: float | None
     budget: float | None
-    unit: str
+    days_kind: Kind
+    usd_kind: Kind
     drawn: int
     of: int
     summary: str
     frontier_options: tuple[Option, ...]
 
 
-def cost_against_days(
-    options: Sequence[Option], scale: TimeScale, deadline_days: float | None, budget_usd: float | None, box: Box = WIDE
-) -> Chart | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a reader may ask of the chart."""
+
+    deadline_days: float | None = None
+    budget_usd: float | None = None
+    x: Kind | None = None  # None: as the spread asks for
+    y: Kind | None = None
+    listed: frozenset[str] = frozenset()  # ids of the options in the table
+
+
+def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked, box: Box = WIDE) -> Chart | None:
     """The chart of these options, or none where there is nothing to compare."""
     if len(options) < 2:
         return None
-    days = _axis([scale.of(v) for option in options for v in (option.days.p10, option.days.p90)], box.left, box.right)
-    cost = _axis([v for option in options for v in (option.cost_usd.p10, option.cost_usd.p90)], box.bottom, box.top)
+    place = _places(options, scale, asked, box)
+    language = scale.language
     frontier = sorted((option for option in options if option.on_frontier), key=lambda option: option.days.p50)
     drawn = _drawn(options, box.most_points)
+    days, cost = place.days, place.cost
     return Chart(
         box=box,
-        days_ticks=tuple(Tick(days(value), tick_label(value)) for value in ticks(days.low, days.high)),
-        usd_ticks=tuple(Tick(cost(value), f"${tick_label(value)}") for value in ticks(cost.low, cost.high)),
-        points=tuple(_point(option, scale, days, cost) for option in drawn),
-        frontier=_steps([(days(scale.of(o.days.p50)), cost(o.cost_usd.p50)) for o in frontier]),
-        labels=tuple(_labels(options, frontier, scale, days, cost, box)),
-        deadline=None if deadline_days is None else days(scale.of(deadline_days)),
-        budget=None if budget_usd is None else cost(budget_usd),
-        unit=scale.unit,
+        days_ticks=tuple(Tick(days(value), tick_label(value, language)) for value in days.steps),
+        usd_ticks=tuple(Tick(cost(value), language.with_symbol(tick_label(value, language))) for value in cost.steps),
+        points=tuple(_point(option, place, asked.listed) for option in drawn),
+        frontier=_steps([place.of(option) for option in frontier]),
+        labels=tuple(_labels(options, frontier, place, box)),
+        deadline=None if asked.deadline_days is None else days(scale.of(asked.deadline_days)),
+        budget=None if asked.budget_usd is None else place.usd(asked.budget_usd),
+        days_kind=days.kind,
+        usd_kind=cost.kind,
         drawn=len(drawn),
         of=len(options),
         summary=_summary(options, frontier, scale),
@@ -121,11 +151,37 @@ def series(option: Option) -> str:
     return "yours" if option.offer is None else option.offer.pricing
 
 
-def _axis(values: Sequence[float], start: float, end: float) -> Axis:
-    positive = [max(value, LEAST_USD) for value in values]
-    steps = ticks(min(positive), max(positive))
-    low, high = (steps[0], steps[-1]) if steps[-1] > steps[0] else (steps[0] / 2, steps[0] * 2)
-    return Axis(low, high, start, end)
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where options stand."""
+
+    scale: TimeScale
+    days: Axis
+    cost: Axis
+
+    def of(self, option: Option) -> tuple[float, float]:
+        return self.days(self.scale.of(option.days.p50)), self.usd(option.cost_usd.p50)
+
+    def usd(self, amount: float) -> float:
+        return self.cost(amount * self.scale.language.money.per_usd)
+
+
+def _places(options: Sequence[Option], scale: TimeScale, asked: Asked, box: Box) -> Places:
+    per_usd = scale.language.money.per_usd
+    days = [(scale.of(o.days.p10), scale.of(o.days.p50), scale.of(o.days.p90)) for o in options]
+    cost = [(o.cost_usd.p10 * per_usd, o.cost_usd.p50 * per_usd, o.cost_usd.p90 * per_usd) for o in options]
+    return Places(scale, _axis(days, asked.x, box.left, box.right), _axis(cost, asked.y, box.bottom, box.top))
+
+
+def _axis(values: Sequence[tuple[float, float, float]], asked: Kind | None, start: float, end: float) -> Axis:
+    """Round steps around all of P10 to P90; logarithmic where the largest P50 is many times the smallest."""
+    middles = [max(middle, LEAST_USD) for _, middle, _ in values]
+    kind: Kind = asked or ("log" if max(middles) / min(middles) > WIDE_SPREAD else "linear")
+    low, high = min(max(value[0], LEAST_USD) for value in values), max(max(value[2], LEAST_USD) for value in values)
+    steps = ticks(low, high) if kind == "log" else even_ticks(high)
+    if len(steps) < 2:
+        steps = [steps[0] / 2, steps[0] * 2]
+    return Axis(tuple(steps), start, end, kind)
 
 
 def _drawn(options: Sequence[Option], most: int) -> list[Option]:
@@ -136,26 +192,32 @@ def _drawn(options: Sequence[Option], most: int) -> list[Option]:
     return [*others[::step], *sorted(important, key=lambda option: option.kind == "local")]
 
 
-def _point(option: Option, scale: TimeScale, days: Axis, cost: Axis) -> Point:
+def _point(option: Option, place: Places, listed: frozenset[str]) -> Point:
     important = option.on_frontier or option.kind == "local"
-    whisker = None
-    if important:
-        left, right = days(scale.of(option.days.p10)), days(scale.of(option.days.p90))
-        whisker = (left, right, cost(option.cost_usd.p90), cost(option.cost_usd.p10))
+    x, y = place.of(option)
     return Point(
-        x=days(scale.of(option.days.p50)),
-        y=cost(option.cost_usd.p50),
+        id=option.id,
+        x=x,
+        y=y,
         series=series(option),
+        listed=option.id in listed,
         important=important,
-        whisker=whisker,
-        words=_words(option, scale),
+        whisker=_whisker(option, place) if important else None,
+        words=_words(option, place.scale),
     )
 
 
+def _whisker(option: Option, place: Places) -> Extent:
+    left, right = (place.days(place.scale.of(days)) for days in (option.days.p10, option.days.p90))
+    return left, right, place.usd(option.cost_usd.p90), place.usd(option.cost_usd.p10)
+
+
 def _words(option: Option, scale: TimeScale) -> str:
-    between, spread = scale.range_in_words(option.days), usd_interval(option.cost_usd)
+    language = scale.language
+    between, spread = scale.range_in_words(option.days), language.usd_interval(option.cost_usd)
     days = scale.words(option.days.p50) + (f" ({between})" if between else "")
-    return f"{title(option)}: {days}, {usd(option.cost_usd.p50)}" + (f" ({spread})" if spread else "")
+    cost = language.usd(option.cost_usd.p50) + (f" ({spread})" if spread else "")
+    return f"{title(option, language)}: {days}, {cost}"
 
 
 def _steps(corners: Sequence[tuple[float, float]]) -> str:
@@ -166,21 +228,17 @@ def _steps(corners: Sequence[tuple[float, float]]) -> str:
     return path + "".join(f"H{x}V{y}" for x, y in corners[1:])
 
 
-def _labels(
-    options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale, days: Axis, cost: Axis, box: Box
-) -> list[Label]:
+def _labels(options: Sequence[Option], frontier: Sequence[Option], place: Places, box: Box) -> list[Label]:
     """Names beside one's own machines and the frontier; its two ends come first, and what would collide is dropped."""
     own = [option for option in options if option.kind == "local"]
     ends = [frontier[0], frontier[-1]] if frontier else []
-    wanted = dict.fromkeys(option.id for option in [*own, *ends, *frontier])
-    by_id = {option.id: option for option in options}
+    wanted = {option.id: option for option in [*own, *ends, *frontier]}
     placed: list[Extent] = []
     labels: list[Label] = []
-    for option_id in wanted:
+    for option in wanted.values():
         if len(labels) == box.most_labels:
             break
-        x, y = days(scale.of(by_id[option_id].days.p50)), cost(by_id[option_id].cost_usd.p50)
-        spots = _spots(x, y, _name(by_id[option_id]))
+        spots = _spots(*place.of(option), _name(option, place.scale.language), option.offer is None)
         label = next((spot for spot in spots if _is_free(_extent(spot), placed, box)), None)
         if label:
             placed.append(_extent(label))
@@ -188,16 +246,17 @@ def _labels(
     return labels
 
 
-def _name(option: Option) -> str:
-    machine = f"{option.machine.gpu_count}× {option.machine.gpu}"
+def _name(option: Option, language: Language) -> str:
     if option.offer is None:
-        return f"your {machine}"
-    return f"{machine}, {option.offer.pricing.replace('_', ' ')}"
+        return language.text("your {machine}", machine=machine(option))
+    return f"{machine(option)}, {language.text(PRICING[option.offer.pricing])}"
 
 
-def _spots(x: float, y: float, text: str) -> list[Label]:
+def _spots(x: float, y: float, text: str, own: bool) -> list[Label]:
     """Where a label may stand: right of its point or left of it, above or below."""
-    return [Label(x + side, y + up, anchor, text) for side, anchor in ((12, "start"), (-12, "end")) for up in (-8, 16)]
+    return [
+        Label(x + side, y + up, anchor, text, own) for side, anchor in ((12, "start"), (-12, "end")) for up in (-8, 16)
+    ]
 
 
 def _extent(label: Label) -> Extent:
@@ -214,13 +273,17 @@ def _is_free(extent: Extent, placed: Sequence[Extent], box: Box) -> bool:
 
 def _summary(options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale) -> str:
     """The chart in words, for those who do not see it."""
-    start = f"Scatter of {len(options):,} options."
+    language = scale.language
+    start = language.count("Scatter of {n} option.", "Scatter of {n} options.", len(options))
     if len(frontier) < 2:
         return start
     soonest, cheapest = frontier[0], frontier[-1]
-    saved = scale.words(cheapest.days.p50 - soonest.days.p50)
-    more = usd(soonest.cost_usd.p50 - cheapest.cost_usd.p50)
-    return (
-        f"{start} {len(frontier)} form the frontier, from {title(cheapest)} to {title(soonest)}."
-        f" Paying {more} more saves {saved}."
+    form = "{n} form the frontier, from {cheapest} to {soonest}. Paying {more} more saves {saved}."
+    return f"{start} " + language.text(
+        form,
+        n=language.number(len(frontier)),
+        cheapest=title(cheapest, language),
+        soonest=title(soonest, language),
+        more=language.usd(soonest.cost_usd.p50 - cheapest.cost_usd.p50),
+        saved=scale.words(cheapest.days.p50 - soonest.days.p50),
     )

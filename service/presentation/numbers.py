@@ -1,17 +1,29 @@
-"""How amounts, times and shares are written: rounding happens here and nowhere before."""
+"""How durations and axes are scaled, and English numbers for those who read nothing else: rounding happens here
+and in `service.presentation.language`, and nowhere before."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from statistics import median
-from typing import Literal
+from typing import Final, Literal
 
 from service.estimation.answer import Interval
+from service.presentation.language import ENGLISH, Language, spanned
 
 HOURS_PER_DAY = 24
+
+usd: Final = ENGLISH.usd
+usd_number: Final = ENGLISH.usd_number
+usd_interval: Final = ENGLISH.usd_interval
+usd_rate: Final = ENGLISH.usd_rate
+share: Final = ENGLISH.share
+gigabytes: Final = ENGLISH.gigabytes
+compact: Final = ENGLISH.compact
+date: Final = ENGLISH.date
+moment: Final = ENGLISH.moment
+age: Final = ENGLISH.age
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +32,37 @@ class TimeScale:
 
     unit: Literal["days", "hours"]
     decimals: int
+    language: Language = ENGLISH
+
+    @property
+    def heading(self) -> str:
+        """The unit as a column's heading."""
+        return self.language.text("Days") if self.unit == "days" else self.language.say("Hours")
+
+    @property
+    def name(self) -> str:
+        """The unit within a sentence."""
+        return self.language.text("days") if self.unit == "days" else self.language.say("hours")
 
     def of(self, days: float) -> float:
         return days if self.unit == "days" else days * HOURS_PER_DAY
 
     def number(self, days: float) -> str:
         """In a column: with the decimals that all its rows share."""
-        return f"{self.of(days):,.{self.decimals}f}"
+        return self.language.number(self.of(days), self.decimals)
 
     def interval(self, days: Interval) -> str:
         """The likely range in a column, or nothing where rounding leaves none."""
-        return _range(self.number(days.p10), self.number(days.p90))
+        return spanned(self.number(days.p10), self.number(days.p90))
 
     def words(self, days: float) -> str:
         """In a sentence: as precise as its size deserves, and nobody counts weeks in hours."""
         scale = self._for_sentences(days)
         number = scale.number(days)
-        return f"{number} {scale.unit[:-1] if number == '1' else scale.unit}"
+        n = 1 if number == "1" else 2
+        if scale.unit == "days":
+            return self.language.count("{n} day", "{n} days", n, n=number)
+        return self.language.count("{n} hour", "{n} hours", n, n=number)
 
     def range_in_words(self, days: Interval) -> str:
         return self._for_sentences(days.p50).interval(days)
@@ -44,86 +70,22 @@ class TimeScale:
     def _for_sentences(self, days: float) -> TimeScale:
         unit: Literal["days", "hours"] = "days" if days >= 4 else self.unit
         amount = days if unit == "days" else days * HOURS_PER_DAY
-        return TimeScale(unit, 0 if amount >= 9.95 else 1 if amount >= 0.95 else 2)
+        return TimeScale(unit, 0 if amount >= 9.95 else 1 if amount >= 0.95 else 2, self.language)
 
 
-def time_scale(days: Iterable[float]) -> TimeScale:
+def time_scale(days: Iterable[float], language: Language = ENGLISH) -> TimeScale:
     """Hours when most listed options take less than two days; a decimal for all when the shortest needs it."""
     listed = list(days) or [10.0]
     unit: Literal["days", "hours"] = "hours" if median(listed) < 2 else "days"
     shortest = min(listed) * (HOURS_PER_DAY if unit == "hours" else 1)
-    return TimeScale(unit, 0 if shortest >= 10 else 1 if shortest >= 0.1 else 2)
-
-
-def usd(amount: float, like: float | None = None) -> str:
-    """A total: cents below $20, whole dollars above. `like` is the amount whose decimals are shared."""
-    sign = "−" if amount < 0 else ""
-    return f"{sign}${_total(abs(amount), amount if like is None else like)}"
-
-
-def usd_number(amount: float, like: float | None = None) -> str:
-    """A total without its unit, for columns whose header has it."""
-    return _total(amount, amount if like is None else like)
-
-
-def usd_interval(amount: Interval, unit: bool = True) -> str:
-    """`$350–452`, or nothing where rounding leaves no range."""
-    span = _range(_total(amount.p10, amount.p50), _total(amount.p90, amount.p50))
-    return f"${span}" if span and unit else span
-
-
-def usd_rate(amount: float) -> str:
-    """A price per hour or per kWh: two decimals, three below ten cents."""
-    return f"${amount:,.{3 if 0 < amount < 0.10 else 2}f}"
-
-
-def share(probability: float | None) -> str:
-    """A probability in whole percent; the ends say that they are not certain."""
-    if probability is None:
-        return "–"
-    if probability < 0.01:
-        return "<1%"
-    return ">99%" if probability > 0.99 else f"{probability:.0%}"
-
-
-def gigabytes(amount: float) -> str:
-    return f"{amount:,.1f}" if amount < 100 else f"{amount:,.0f}"
-
-
-def compact(count: float) -> str:
-    """`37.6 B`, `124 M`: counts of tokens and parameters."""
-    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
-            scaled = count / size
-            return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}".removesuffix(".0") + f" {suffix}"
-    return f"{count:.0f}"
-
-
-def date(at: datetime) -> str:
-    return f"{at.day} {at:%b %Y}"
-
-
-def moment(at: datetime) -> str:
-    return f"{date(at)}, {at:%H:%M} UTC"
-
-
-def age(at: datetime, now: datetime) -> str:
-    """`23 min`, `3 h`: how old something is, below two days; the date beyond."""
-    passed = now - at
-    if passed < timedelta(minutes=1):
-        return "just now"
-    if passed < timedelta(hours=1):
-        return f"{passed // timedelta(minutes=1)} min ago"
-    if passed < timedelta(hours=48):
-        return f"{passed // timedelta(hours=1)} h ago"
-    return date(at)
+    return TimeScale(unit, 0 if shortest >= 10 else 1 if shortest >= 0.1 else 2, language)
 
 
 def ticks(low: float, high: float) -> list[float]:
     """1-2-5 steps that enclose a positive range, for a log axis; thinned to at most about eight."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for mantissas in ((1, 2, 5), (1, 3), (1,)):
-        steps = [m * 10.0**exponent for exponent in range(first, last + 1) for m in mantissas]
+        steps = [m * 10.0**exponent for exponent in range(first - 1, last + 2) for m in mantissas]
         below = max((step for step in steps if step <= low), default=steps[0])
         above = min((step for step in steps if step >= high), default=steps[-1])
         chosen = [step for step in steps if below <= step <= above]
@@ -132,13 +94,15 @@ def ticks(low: float, high: float) -> list[float]:
     return chosen
 
 
-def tick_label(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+def even_ticks(high: float) -> list[float]:
+    """Even steps from zero to beyond `high`, for a linear axis."""
+    rough = high / 6
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * size for m in (1, 2, 5, 10) if m * size >= rough)
+    return [step * place for place in range(math.ceil(high / step) + 1)]
 
 
-def _total(amount: float, like: float) -> str:
-    return f"{amount:,.{2 if abs(like) < 20 else 0}f}"
-
-
-def _range(low: str, high: str) -> str:
-    return "" if low == high else f"{low}–{high}"
+def tick_label(value: float, language: Language = ENGLISH) -> str:
+    if value >= 1 and value == int(value):
+        return language.number(value)
+    return f"{value:g}".replace(".", language.decimal)

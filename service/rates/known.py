@@ -32,14 +32,21 @@ class Rates:
 
     def usd_per_unit(self, currency: str, at: datetime) -> Decimal:
         """By the newest rate not after `at`, or by the first. Raises UnknownCurrency."""
-        if currency == USD:
-            return Decimal(1)
+        return Decimal(1) if currency == USD else self.dated_rate(currency, at).usd_per_unit
+
+    def dated_rate(self, currency: str, at: datetime) -> DatedRate:
+        """The newest rate not after `at`, or the first, with its day. Raises UnknownCurrency."""
         rates = self.dated.get(currency)
         if not rates:
             raise UnknownCurrency(currency)
         day = at.astimezone(UTC).date()
         newest = bisect_right(rates, day, key=lambda rate: rate.date)
-        return rates[max(newest - 1, 0)].usd_per_unit
+        return rates[max(newest - 1, 0)]
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """Every currency that has a rate, and the dollar."""
+        return frozenset({USD, *self.dated})
 
     def with_published(self, published: Iterable[tuple[str, date, Decimal]]) -> Rates:
         """These rates and others: currency, day and units for one euro. Of a day in both, the others count."""

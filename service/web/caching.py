@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any, Final
@@ -15,7 +16,9 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from service.web.services import Services
 
 PRICES: Final[Mapping[str, Any]] = {"depends_on_prices": True}  # as a handler's `opt`
+PAST_PRICES: Final[Mapping[str, Any]] = {**PRICES, "depends_on_the_past": True}
 SOFTWARE: Final = version("rig-or-rent")
+PROGRAMS: Final = ("/api/", "/feeds/")  # who asks there reads no language
 
 
 class PriceCaching(ASGIMiddleware):
@@ -29,17 +32,26 @@ class PriceCaching(ASGIMiddleware):
         if not depends or services is None or scope["type"] != ScopeType.HTTP:
             await next_app(scope, receive, send)
             return
-        tag = entity_tag(scope, services.market.version)
+        is_past = "depends_on_the_past" in scope["route_handler"].opt or b"as_of=" in scope["query_string"]
+        version = services.markets.version_with_past if is_past else services.market.version
+        tag = entity_tag(scope, version, services.clock())
         if tag in _held(scope):
             await _not_modified(send, tag)
         else:
             await next_app(scope, receive, _tagging(send, tag))
 
 
-def entity_tag(scope: HTTPScope, market_version: str) -> str:
-    """The prices, the question, the form of the answer and the software that answers. Weak: compression may differ."""
-    accept = dict(scope["headers"]).get(b"accept", b"")
-    question = b"\n".join([scope["path"].encode(), scope["query_string"], accept, SOFTWARE.encode()])
+def entity_tag(scope: HTTPScope, market_version: str, now: datetime) -> str:
+    """The prices, the question, the form of the answer and the software that answers. Weak: compression may differ.
+
+    A page also says how old its prices are, in the reader's language: it is another page a minute later.
+    """
+    headers = dict(scope["headers"])
+    spoken = (
+        b"" if scope["path"].startswith(PROGRAMS) else headers.get(b"accept-language", b"") + f"{now:%H%M}".encode()
+    )
+    form = [headers.get(b"accept", b""), spoken, SOFTWARE.encode()]
+    question = b"\n".join([scope["path"].encode(), scope["query_string"], *form])
     return f'W/"{market_version}-{blake2b(question, digest_size=6).hexdigest()}"'
 
 
@@ -68,4 +80,4 @@ def _tagging(send: Send, tag: str) -> Send:
 
 def _revalidate() -> list[tuple[bytes, bytes]]:
     """Kept, but asked about each time: a price may have changed a second ago."""
-    return [(b"cache-control", b"no-cache"), (b"vary", b"Accept")]
+    return [(b"cache-control", b"no-cache"), (b"vary", b"Accept, Accept-Language")]

@@ -4,52 +4,129 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, get_args
 from urllib.parse import urlencode
 
 from service.catalogue import Catalogue
-from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, PARAMETERS, FieldError
-from service.presentation.numbers import usd_rate
+from service.estimation.workload import Optimizer, Precision
+from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_WORKLOAD, PARAMETERS, FieldError
+from service.presentation.language import DEFAULT_CURRENCY, ENGLISH, Language
 from service.ranking.offers import Offers
 
 Parameters = Mapping[str, Sequence[str]]
 
-DEFAULTS: Final = {parameter.name: tuple(parameter.default.split(", ")) for parameter in PARAMETERS}
-NAMES: Final = tuple(parameter.name for parameter in PARAMETERS)
-OF_PAGES: Final = ("lang", "currency", "option", "x", "y", "range")  # known to pages, and no part of the question
+PAGE_NAMES: Final = ("lang", "currency", "x", "y")  # of pages only: how an answer is shown
+DEFAULTS: Final = {
+    **{parameter.name: tuple(parameter.default.split(", ")) for parameter in PARAMETERS},
+    "currency": (DEFAULT_CURRENCY,),
+}
+NAMES: Final = (*(parameter.name for parameter in PARAMETERS), *PAGE_NAMES)
 NUMBERS: Final = frozenset(parameter.name for parameter in PARAMETERS if parameter.type in ("number", "whole"))
-NOT_IN_FORM: Final = ("region", "max_age_hours", "limit")  # carried on, so that a link keeps its meaning
+OWN_MODEL: Final = (
+    *("layers", "width", "heads", "vocabulary", "seq_len", "parameters", "tokens", "tokens_per_step", "precision"),
+    *("optimizer", "reference_gpu", "reference_gpus", "reference_hours"),
+)
+OWN_RIG: Final = (
+    *("host_watts", "gpu_watts", "measured_tokens_per_s", "purchase_usd", "resale_usd", "lifetime_months"),
+)
+NOT_IN_FORM: Final = ("region", "max_age_hours", "limit", "lang", "x", "y")  # carried on: a link keeps its meaning
+
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands; it is said in a language later."""
+    return text
+
+
 LABELS: Final = {
-    "workload": "Model",
-    "rig": "Your machine",
-    "country": "Country",
-    "electricity_usd_per_kwh": "Electricity",
-    "gpu": "GPU",
-    "provider": "Provider",
-    "cloud_country": "Where",
-    "pricing": "Purchase",
-    "min_gpus": "Fewest GPUs",
-    "max_gpus": "Most GPUs",
-    "deadline_days": "Done within",
-    "budget_usd": "Spend at most",
-    "usd_per_day": "A day of waiting",
-    "method": "Estimate by",
-    "sort": "Sort by",
-    "per": "One row per",
-    "as_of": "Prices as of",
-    "region": "Region",
-    "max_age_hours": "Oldest price",
-    "limit": "Rows",
+    "workload": _("Model"),
+    "layers": _("Layers"),
+    "width": _("Width"),
+    "heads": _("Heads"),
+    "vocabulary": _("Vocabulary"),
+    "seq_len": _("Sequence, tokens"),
+    "parameters": _("Parameters"),
+    "tokens": _("Tokens to train on"),
+    "tokens_per_step": _("Tokens per step"),
+    "precision": _("Precision"),
+    "optimizer": _("Optimizer"),
+    "reference_gpu": _("GPU of that run"),
+    "reference_gpus": _("How many"),
+    "reference_hours": _("Hours it took"),
+    "rig": _("Your machine"),
+    "country": _("Country"),
+    "electricity_usd_per_kwh": _("Electricity"),
+    "host_watts": _("Rest of the computer, watts"),
+    "gpu_watts": _("Each card, watts"),
+    "measured_tokens_per_s": _("Tokens per second you measured"),
+    "purchase_usd": _("It must be bought for"),
+    "resale_usd": _("And sold later for"),
+    "lifetime_months": _("After, months"),
+    "gpu": _("GPU"),
+    "provider": _("Provider"),
+    "cloud_country": _("Where"),
+    "pricing": _("Purchase"),
+    "min_gpus": _("Fewest GPUs"),
+    "max_gpus": _("Most GPUs"),
+    "deadline_days": _("Done within"),
+    "budget_usd": _("Spend at most"),
+    "usd_per_day": _("A day of waiting"),
+    "method": _("Estimate by"),
+    "sort": _("Sort by"),
+    "per": _("One row per"),
+    "as_of": _("Prices as of"),
+    "region": _("Region"),
+    "max_age_hours": _("Oldest price"),
+    "limit": _("Rows"),
+    "cursor": _("Page"),
+    "currency": _("Amounts in"),
+    "lang": _("Language"),
 }
-UNITS: Final = {
-    "electricity_usd_per_kwh": "${} per kWh",
-    "deadline_days": "{} days",
-    "budget_usd": "${}",
-    "usd_per_day": "${}",
-    "max_age_hours": "{} hours",
+PRICINGS: Final = {"on_demand": _("On demand"), "spot": _("Spot (may be interrupted)"), "reserved": _("Reserved")}
+SHORT_PRICINGS: Final = {"on_demand": _("on demand"), "spot": _("spot"), "reserved": _("reserved")}
+METHODS: Final = {"model": _("the physics model"), "ratio": _("scaling a measured run")}
+SORTS: Final = {"cost": _("cost"), "days": _("days"), "score": _("score")}
+PERS: Final = {"offer": _("offer"), "machine": _("machine of a provider"), "gpu": _("GPU and count")}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a number field may hold; `service.parameters` decides, the page says it at once."""
+
+    least: float
+    most: float
+    whole: bool = False
+    above: bool = False  # `least` itself is too little
+
+
+BOUNDS: Final = {
+    "electricity_usd_per_kwh": Bounds(0, 10),
+    "host_watts": Bounds(0, 20_000),
+    "gpu_watts": Bounds(0, 5_000, above=True),
+    "measured_tokens_per_s": Bounds(0, 1e12, above=True),
+    "purchase_usd": Bounds(0, 1e7),
+    "resale_usd": Bounds(0, 1e7),
+    "lifetime_months": Bounds(0, 600, above=True),
+    "min_gpus": Bounds(1, 1024, whole=True),
+    "max_gpus": Bounds(1, 1024, whole=True),
+    "deadline_days": Bounds(0, 36_500, above=True),
+    "budget_usd": Bounds(0, 1e12, above=True),
+    "usd_per_day": Bounds(0, 1e9),
+    "layers": Bounds(1, 10_000, whole=True),
+    "width": Bounds(1, 1e6, whole=True),
+    "heads": Bounds(1, 10_000, whole=True),
+    "vocabulary": Bounds(1, 1e8, whole=True),
+    "seq_len": Bounds(1, 1e8, whole=True),
+    "parameters": Bounds(0, 1e15, above=True),
+    "tokens": Bounds(0, 1e18, above=True),
+    "tokens_per_step": Bounds(1, 1e9, whole=True),
+    "reference_gpus": Bounds(1, 1e6, whole=True),
+    "reference_hours": Bounds(0, 1e7, above=True),
 }
-PRICINGS: Final = {"on_demand": "On demand", "spot": "Spot (may be interrupted)", "reserved": "Reserved"}
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
 
 
 def canonical(parameters: Parameters) -> dict[str, list[str]]:
@@ -59,8 +136,11 @@ def canonical(parameters: Parameters) -> dict[str, list[str]]:
         values = [_written(name, value.strip()) for value in parameters.get(name, ()) if value.strip()]
         if name == "rig" and "none" in values and len(values) > 1:
             values.remove("none")
-        if values and tuple(values) != DEFAULTS[name]:
+        if values and tuple(values) != DEFAULTS.get(name):
             shortest[name] = values
+    if shortest.get("workload") != [OWN_WORKLOAD]:
+        for name in OWN_MODEL:
+            shortest.pop(name, None)
     return shortest
 
 
@@ -69,10 +149,14 @@ def is_canonical(parameters: Parameters) -> bool:
     return all(value.strip() and _written(name, value) == value for name in NAMES for value in parameters.get(name, ()))
 
 
+def for_programs(question: Parameters) -> dict[str, Sequence[str]]:
+    """The question without what only pages read."""
+    return {name: values for name, values in question.items() if name not in PAGE_NAMES}
+
+
 def address(path: str, parameters: Parameters, **changed: str | None) -> str:
     """A link to the same question with some parameters changed; None leaves one out."""
-    merged: dict[str, Sequence[str]] = {**parameters}
-    merged.update({name: [value] for name, value in changed.items() if value is not None})
+    merged = {**parameters, **{name: [value] for name, value in changed.items() if value is not None}}
     for name in (name for name, value in changed.items() if value is None):
         merged.pop(name, None)
     query = urlencode([(name, value) for name, values in merged.items() for value in values])
@@ -92,7 +176,7 @@ class Chip:
     href: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """What the template of the form asks."""
 
@@ -101,8 +185,9 @@ class Form:
     offers: Offers
     workloads: Mapping[str, str]  # slug -> name
     provider_names: Mapping[str, str]
+    currencies: Sequence[str] = (DEFAULT_CURRENCY,)
+    language: Language = ENGLISH
     all_errors: Sequence[FieldError] = ()
-    pricings: Mapping[str, str] = field(default_factory=lambda: PRICINGS)
 
     # What was typed --------------------------------------------------------------------------------------------------
 
@@ -133,34 +218,76 @@ class Form:
     def carried(self) -> list[tuple[str, str]]:
         return [(name, value) for name in NOT_IN_FORM for value in self.all(name)]
 
+    @property
+    def is_own_model(self) -> bool:
+        return self.chosen("workload") == OWN_WORKLOAD
+
+    def has_any(self, names: str) -> bool:
+        """Whether a fold of the form holds something: then it is open."""
+        wanted = {"rig": OWN_RIG, "model": OWN_MODEL}[names]
+        return any(self.typed(name) or self.errors(name) for name in wanted)
+
     # What was wrong --------------------------------------------------------------------------------------------------
 
     @property
     def has_errors(self) -> bool:
         return bool(self.all_errors)
 
+    @cached_property
+    def said_errors(self) -> list[FieldError]:
+        """The errors in the reader's language, in the form's order: the summary lists them as they follow."""
+        order = {name: place for place, name in enumerate(LABELS)}
+        errors = sorted(self.all_errors, key=lambda error: order.get(error.field, len(order)))
+        return [replace(error, message=self.language.retell(error.message)) for error in errors]
+
     def errors(self, name: str) -> list[str]:
-        return [error.message for error in self.all_errors if error.field == name]
+        return [error.message for error in self.said_errors if error.field == name]
 
     def label(self, name: str) -> str:
-        return LABELS.get(name, name)
+        return self.language.text(LABELS[name]) if name in LABELS else name
+
+    def limit(self, name: str) -> str:
+        """What a number field says at once when it holds anything else."""
+        bounds, number = BOUNDS[name], self.language.number
+        slots = {"least": number(bounds.least), "most": number(bounds.most)}
+        if bounds.whole:
+            return self.language.text("must be a whole number from {least} to {most}", **slots)
+        if bounds.above:
+            return self.language.text("must be a number above {least}, up to {most}", **slots)
+        return self.language.text("must be a number from {least} to {most}", **slots)
+
+    def bounds(self, name: str) -> Bounds | None:
+        return BOUNDS.get(name)
 
     # What can be chosen ----------------------------------------------------------------------------------------------
 
     @property
+    def workload_choices(self) -> dict[str, str]:
+        return {**self.workloads, OWN_WORKLOAD: self.language.text("Your own model …")}
+
+    @property
     def countries(self) -> dict[str, str]:
-        named = {code: electricity.name for code, electricity in self.catalogue.electricity.items()}
-        return dict(sorted(named.items(), key=lambda item: item[1]))
+        named = {code: self.country(code) for code in self.catalogue.electricity}
+        return dict(sorted(named.items(), key=lambda item: _folded(item[1])))
+
+    def country(self, code: str) -> str:
+        known = self.catalogue.electricity.get(code.upper())
+        return self.language.country(code.upper(), known.name if known else None)
 
     @property
     def electricity_hint(self) -> str:
         known = self.catalogue.electricity.get(self.chosen("country").upper())
-        return f"{known.name} pays {usd_rate(known.usd_per_kwh)} ({known.period})" if known else "Your own price"
+        if known is None:
+            return self.language.text("Your own price")
+        price = self.language.in_dollars.usd_rate(known.usd_per_kwh)
+        return self.language.text(
+            "{country} pays {price} ({period})", country=self.country(known.code), price=price, period=known.period
+        )
 
     @property
     def electricity_placeholder(self) -> str:
         known = self.catalogue.electricity.get(self.chosen("country").upper())
-        return f"{known.usd_per_kwh:.3g}" if known else ""
+        return self.language.in_dollars.usd_rate_number(known.usd_per_kwh) if known else ""
 
     @property
     def gpu_names(self) -> list[str]:
@@ -178,48 +305,95 @@ class Form:
     def cloud_countries(self) -> dict[str, int]:
         return _counted(row.country for row in self.offers.rows)
 
+    def choices(self, name: str) -> dict[str, str]:
+        """What a choice of few holds, in words."""
+        said = {"method": METHODS, "sort": SORTS, "per": PERS, "pricing": PRICINGS}.get(name)
+        if said:
+            return {value: self.language.text(words) for value, words in said.items()}
+        if name == "currency":
+            return {code: code for code in self.currencies}
+        return {value: _technical(value) for value in get_args({"precision": Precision, "optimizer": Optimizer}[name])}
+
     def words(self, name: str, value: str) -> str:
         """A value as people write it."""
+        say = self.language.text
         if name == "provider":
             return self.provider_names.get(value, value)
         if name == "workload":
-            return self.workloads.get(value, value)
+            return self.workload_choices.get(value, value).removesuffix(" …")
         if name in ("country", "cloud_country"):
-            known = self.catalogue.electricity.get(value.upper())
-            return known.name if known else value
-        if name == "pricing" and value in PRICINGS:
-            return PRICINGS[value].split(" (")[0].lower()
-        return UNITS[name].format(value) if name in UNITS else value
+            return self.country(value)
+        if name == "pricing" and value in SHORT_PRICINGS:
+            return say(SHORT_PRICINGS[value])
+        if name in ("method", "sort", "per"):
+            return self.choices(name).get(value, value)
+        return self._with_unit(name, self._localised(name, value))
+
+    def _with_unit(self, name: str, value: str) -> str:
+        say, dollars = self.language.text, self.language.in_dollars
+        if name == "electricity_usd_per_kwh":
+            return say("{price} per kWh", price=dollars.with_symbol(value))
+        if name in ("budget_usd", "usd_per_day", "purchase_usd", "resale_usd"):
+            return dollars.with_symbol(value)
+        if name == "deadline_days":
+            return self.language.count("{n} day", "{n} days", 1 if value == "1" else 2, n=value)
+        return say("{n} hours", n=value) if name == "max_age_hours" else value
+
+    def _localised(self, name: str, value: str) -> str:
+        return value.replace(".", self.language.decimal) if name in NUMBERS else value
 
     # What is set -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def shortest(self) -> Mapping[str, Sequence[str]]:
+        return canonical(self.given)
 
     @property
     def set_names(self) -> list[str]:
         """The parameters that narrow the answer, in the form's order."""
-        return [name for name in LABELS if name not in ("sort", "limit") and name in canonical(self.given)]
+        not_filters = ("sort", "limit", "cursor", "currency", "lang", *OWN_MODEL)
+        return [name for name in LABELS if name not in not_filters and name in self.shortest]
 
     @property
     def chips(self) -> list[Chip]:
-        shortest = canonical(self.given)
         return [
             Chip(
-                f"{LABELS[name]}: {', '.join(self.words(name, value) for value in shortest[name])}",
-                address("/", shortest, **{name: None}),
+                f"{self.label(name)}: {', '.join(self.words(name, value) for value in self.shortest[name])}",
+                address("/", self._without(name), cursor=None),
             )
             for name in self.set_names
         ]
+
+    def _without(self, name: str) -> Parameters:
+        gone = (name, *OWN_MODEL) if name == "workload" else (name,)
+        return {kept: values for kept, values in self.shortest.items() if kept not in gone}
+
+    @property
+    def reset(self) -> str:
+        """The form as it was found, in the language and the currency that were chosen."""
+        return address("/", {name: self.all(name) for name in ("lang", "currency") if self.all(name)})
 
     @property
     def summary(self) -> str:
         """The closed form names what it holds: `Change: nanochat d32, RTX 4070, United States`."""
         parts = [self.words("workload", self.chosen("workload"))]
-        parts += ["clouds only"] if self.no_rig else self.rig_inputs[:-1]
-        parts.append(self.words("country", self.typed("country") or DEFAULT_COUNTRY))
-        parts += [LABELS[name].lower() for name in self.set_names if name not in ("workload", "rig", "country")]
-        return f"Change: {', '.join(parts)}"
+        parts += [self.language.text("clouds only")] if self.no_rig else self.rig_inputs[:-1]
+        parts.append(self.country(self.typed("country") or DEFAULT_COUNTRY))
+        parts += [self.label(name).lower() for name in self.set_names if name not in ("workload", "rig", "country")]
+        return self.language.text("Change: {parts}", parts=", ".join(parts))
 
 
 def _counted(values: object) -> dict[str, int]:
     """Each value with how often it is offered, by name."""
     counts = Counter(value for value in values if value)  # type: ignore[attr-defined]
     return dict(sorted(counts.items(), key=lambda item: item[0].lower()))
+
+
+def _folded(name: str) -> str:
+    """For sorting: accents do not count."""
+    return name.lower().translate(str.maketrans("áéíóúüñ", "aeiouun"))
+
+
+def _technical(value: str) -> str:
+    """adamw_8bit as adamw 8bit: a name that no language translates."""
+    return value.replace("_", " ")

@@ -64,7 +64,7 @@ def exception_handlers() -> ExceptionHandlersMap:
 def answer(request: AnyRequest, answered: Answered) -> Response[Any]:
     """The problem as its reader wants it."""
     problem = answered.problem
-    headers = {**answered.headers, "Cache-Control": "no-store", "Vary": "Accept"}
+    headers = {**answered.headers, "Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
     if _wants_page(request):
         context = {"problem": problem, "path": request.url.path}
         return Template("problem.html", context=context, status_code=problem.status, headers=headers)

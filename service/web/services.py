@@ -22,6 +22,7 @@ from service.database import Database, DatabaseUnavailable
 from service.estimation.workload import Workload
 from service.market import Market, Markets, RememberingEstimator, current_ranking, find_option
 from service.parameters import (
+    OWN_WORKLOAD,
     FieldError,
     InvalidParameters,
     Vocabulary,
@@ -67,7 +68,7 @@ class Services:
 
     async def vocabulary(self, workload: object = None) -> Vocabulary:
         """What a request may name. The database is only asked where its workload is not in the catalogue."""
-        known = not isinstance(workload, str) or workload in self.catalogue.workloads
+        known = not isinstance(workload, str) or workload in (OWN_WORKLOAD, *self.catalogue.workloads)
         saved = {} if known else await self.saved_workloads()
         sell = [slug for slug, source in self.sources.items() if source.kind != "rates"]
         return Vocabulary.of(self.catalogue, self.market.offers, sell, saved)
@@ -119,6 +120,11 @@ class Services:
         """The prices of now; `service.app` has loaded them before anybody is answered."""
         assert self.markets.current is not None
         return self.markets.current
+
+    @property
+    def currencies(self) -> list[str]:
+        """In which amounts can be shown."""
+        return sorted(self.market.rates.currencies)
 
     async def ranking(self, request: RankingRequest) -> Ranking:
         """Arithmetic over all offers, beside the event loop: others are answered meanwhile."""

@@ -7,18 +7,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 from markupsafe import Markup
 
-from service.presentation.chart import NARROW, WIDE, Box, Chart, cost_against_days
+from service.presentation.chart import Chart
+from service.presentation.language import Language
 from service.presentation.numbers import TimeScale, time_scale
-from service.presentation.words import Sentence, answer_sentences, page_title
+from service.presentation.words import Sentence, answer_sentences, page_title, title
 from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest, cursor_of
-from service.web.form import NAMES, OF_PAGES, PRICINGS, Chip, Form, address, canonical
+from service.web.aging import OldPrices
+from service.web.form import NAMES, Chip, Form, address, for_programs
+from service.web.frame import Twin
 
-SERIES_WORDS = {"yours": "your machine", **{name: words.split(" (")[0].lower() for name, words in PRICINGS.items()}}
-STRIP_PIXELS = 96
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands."""
+    return text
+
+
+OF_PAGES: Final = ("option", "range", "format")  # of other pages than the ranking; none of the question
+SERIES_WORDS: Final = {
+    "yours": _("your machine"),
+    "on_demand": _("on demand"),
+    "spot": _("spot"),
+    "reserved": _("reserved"),
+}
+STRIP_PIXELS: Final = 96
+SORTED_BY: Final = {"cost": _("by cost"), "days": _("by days"), "score": _("by score")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +44,29 @@ class RankingView:
 
     form: Form
     now: datetime
-    newest: datetime | None  # when the newest price was seen
     request: RankingRequest | None = None  # None: the form has errors
     ranking: Ranking | None = None
+    charts: tuple[Chart | None, Chart | None] = (None, None)  # for wide screens and for narrow ones
+    old: Sequence[OldPrices] = ()
+
+    @property
+    def language(self) -> Language:
+        return self.form.language
 
     # Words -----------------------------------------------------------------------------------------------------------
 
     @property
     def heading(self) -> str:
         if self.request is None:
-            return "Rig or rent?"
-        return f"Train {self.request.workload.name}: rig or rent?"
+            return self.language.text("Rig or rent?")
+        name = self.language.retell(self.request.workload.name)
+        return self.language.text("Train {workload}: rig or rent?", workload=name)
 
     @property
     def title(self) -> str:
         if self.ranking is None:
             fields = len({error.field for error in self.form.all_errors})
-            return f"check {fields} field{'s' if fields > 1 else ''}"
+            return self.language.count("check {n} field", "check {n} fields", fields)
         return page_title(self.ranking, self.scale)
 
     @cached_property
@@ -54,32 +77,57 @@ class RankingView:
 
     @cached_property
     def scale(self) -> TimeScale:
-        return time_scale(option.days.p50 for option in self.rows)
+        return time_scale((option.days.p50 for option in self.rows), self.language)
 
     @property
     def excluded(self) -> int:
         return self.ranking.considered - self.ranking.ranked if self.ranking else 0
 
+    @property
+    def sorted_words(self) -> str:
+        return self.language.text(SORTED_BY[self.request.sort]) if self.request else ""
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader says after an update."""
+        if self.ranking is None:
+            return self.title
+        options = self.language.count("{n} option.", "{n} options.", self.ranking.ranked)
+        cheapest = self.ranking.answer.cheapest
+        if cheapest is None:
+            return options
+        form = "{options} Cheapest: {title}, {cost}."
+        cost = self.language.usd(cheapest.cost_usd.p50)
+        return self.language.text(form, options=options, title=title(cheapest, self.language), cost=cost)
+
     # The chart -------------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def chart(self) -> Chart | None:
-        return self._drawn(WIDE)
+        return self.charts[0]
 
     @property
     def narrow_chart(self) -> Chart | None:
-        return self._drawn(NARROW)
-
-    def _drawn(self, box: Box) -> Chart | None:
-        if self.ranking is None or self.request is None:
-            return None
-        limits = self.request.deadline_days, self.request.budget_usd
-        return cost_against_days(self.ranking.options, self.scale, *limits, box)
+        return self.charts[1]
 
     @property
     def series(self) -> list[tuple[str, str]]:
         drawn = {point.series for point in self.chart.points} if self.chart else set()
-        return [(name, words) for name, words in SERIES_WORDS.items() if name in drawn]
+        return [(name, self.language.text(words)) for name, words in SERIES_WORDS.items() if name in drawn]
+
+    @property
+    def axes(self) -> list[tuple[str, list[tuple[str, str | None]]]]:
+        """Each axis with its two kinds; the one that is drawn has no link."""
+        if self.chart is None:
+            return []
+        kinds = {"log": self.language.text("log"), "linear": self.language.text("linear")}
+        return [
+            (words, [(said, None if kind == now else self._link(**{name: kind})) for kind, said in kinds.items()])
+            for name, words, now in (
+                ("x", self.scale.heading, self.chart.days_kind),
+                ("y", self.language.text("Cost"), self.chart.usd_kind),
+            )
+        ]
 
     # The table -------------------------------------------------------------------------------------------------------
 
@@ -96,6 +144,10 @@ class RankingView:
     @property
     def last(self) -> int:
         return self.request.offset + len(self.rows) if self.request else 0
+
+    @property
+    def shows_score(self) -> bool:
+        return self.request is not None and bool(self.request.usd_per_day or self.request.sort == "score")
 
     @cached_property
     def _range(self) -> tuple[float, float]:
@@ -119,26 +171,36 @@ class RankingView:
 
     def arrow(self, sort: str) -> Markup:
         is_it = self.request is not None and self.request.sort == sort
-        return Markup(' <span aria-hidden="true">▲</span>') if is_it else Markup("")
+        return Markup('<span aria-hidden="true">▲</span>') if is_it else Markup("")
 
     # Links -----------------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def _question(self) -> Mapping[str, Sequence[str]]:
-        return canonical(self.form.given)
+        return self.form.shortest
 
     @cached_property
     def links(self) -> Mapping[str, str | None]:
         sorts = {f"sort_{by}": self._link(sort=None if by == "cost" else by) for by in ("cost", "days", "score")}
         return {
-            "json": address("/api/v1/ranking", self._question),
             "previous": self._page(-1) if self.first > 1 else None,
             "next": self._page(1) if self.ranking and self.last < self.ranking.ranked else None,
+            "now": self._link(as_of=None),
+            "sources": address("/sources", self._question, cursor=None),
+            "break_even": address("/break-even", self._question, cursor=None),
             **sorts,
         }
 
+    @property
+    def twins(self) -> list[Twin]:
+        question = for_programs(self._question)
+        return [
+            Twin("JSON", address("/api/v1/ranking", question)),
+            Twin("CSV", address("/api/v1/ranking", question, format="csv"), "text/csv"),
+        ]
+
     def _link(self, **changed: str | None) -> str:
-        return address("/", self._question, cursor=None, **changed)
+        return address("/", self._question, **{"cursor": None, **changed})
 
     def _page(self, pages: int) -> str | None:
         if self.request is None:
@@ -146,8 +208,18 @@ class RankingView:
         offset = max(0, self.request.offset + pages * self.request.limit)
         return address("/", self._question, cursor=cursor_of(offset) if offset else None)
 
+    @cached_property
+    def _option_address(self) -> str:
+        base = address("/option", self._question, cursor=None)
+        return f"{base}{'&' if '?' in base else '?'}option="
+
     def option_link(self, option: Option) -> str:
-        return address("/option", self._question, cursor=None, option=option.id)
+        return self.option_address + option.id
+
+    @property
+    def option_address(self) -> str:
+        """What an option's id is put behind."""
+        return self._option_address
 
     @property
     def ignored(self) -> list[str]:
@@ -156,10 +228,11 @@ class RankingView:
 
     @property
     def ways_out(self) -> list[Chip]:
-        """Where a limit leaves nothing: the question without it."""
+        """Where nothing is left: the question without one of its limits, or without one of its filters."""
         if self.ranking is None or self.ranking.ranked:
             return []
-        limits = {"deadline_days": "Drop the deadline", "budget_usd": "Drop the budget"}
+        say = self.language.text
+        limits = {"deadline_days": say("Drop the deadline"), "budget_usd": say("Drop the budget")}
         return [Chip(words, self._link(**{name: None})) for name, words in limits.items() if name in self._question]
 
     @property

@@ -1,0 +1,41 @@
+"""Which sources have fallen silent, by the prices of theirs that have grown old."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.market import Market, provider_name
+from service.web.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class OldPrices:
+    """A source whose prices are old: how many of them stand in the market, and when the newest of them was seen."""
+
+    source: str  # as people write it
+    prices: int
+    seen: datetime
+
+
+_last: dict[str, tuple[OldPrices, ...]] = {}  # of the newest market only, by its version
+
+
+def old_prices(market: Market, services: Services) -> tuple[OldPrices, ...]:
+    """The sources of this market that fell silent, the one with most prices first."""
+    if market.version not in _last:
+        _last.clear()
+        _last[market.version] = _counted(market, services)
+    return _last[market.version]
+
+
+def _counted(market: Market, services: Services) -> tuple[OldPrices, ...]:
+    stale = [offer for offer in market.offers.rows if offer.stale]
+    counts = Counter(offer.collector for offer in stale)
+    seen: dict[str, datetime] = {}
+    for offer in stale:
+        seen[offer.collector] = max(offer.observed_at, seen.get(offer.collector, offer.observed_at))
+    return tuple(
+        OldPrices(provider_name(slug, services.sources), count, seen[slug]) for slug, count in counts.most_common()
+    )
