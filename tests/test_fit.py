@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import fields, replace
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+import service.estimation
 from service import catalogue
 from service.estimation.efficiencies import Efficiencies, read_efficiencies
 from service.fit import Report, Table, as_text, as_toml, fit, report
+from service.plot import scatter
 
 RUNS = catalogue.load().runs
 
@@ -58,6 +62,24 @@ def test_the_report_names_every_source_gpu_and_constant(told: Report) -> None:
 
     for name in (*told.by_source, *told.by_gpu, *(item.name for item in fields(Efficiencies))):
         assert name in text
+
+
+def test_the_plot_shows_every_fitted_run_and_the_shipped_one_is_its_like(told: Report) -> None:
+    drawn = ElementTree.fromstring(scatter(told.points))
+    shipped = (Path(service.estimation.__file__).parent / "accuracy.svg").read_text(encoding="utf-8")
+
+    dots = [circle for circle in drawn.iter("{http://www.w3.org/2000/svg}circle") if circle.get("r") == "2.6"]
+    assert len(dots) == told.fitted
+    assert shipped.count('r="2.6"') == told.fitted
+    assert len(shipped) < 100_000
+
+
+def test_what_the_readme_says_of_the_errors_is_what_the_fit_finds(told: Report) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## How good the hours are")[1].split("\n## ")[0]
+    left_out = told.scores["source left out, as told"]
+
+    assert f"| {left_out.median:.0%} | {left_out.ninetieth:.0%} | {left_out.inside:.0%} |" in section
 
 
 def test_runs_that_are_only_compared_do_not_move_the_fit() -> None:

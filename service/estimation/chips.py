@@ -114,7 +114,7 @@ def _matrix_tflops(gpu: Gpu, precision: Precision, peak: float) -> float:
         measured = min(measured, by_power)  # measured in bursts: an L40S in training stays a fifth below its own
     if gpu.bf16_tflops is not None and runs_as_fp16(gpu):
         measured = None  # what was measured is not what runs
-    if measured is not None and precision == "bf16":
+    if measured is not None and precision in ("bf16", "fp16"):  # one rate on every card whose rate was measured
         return measured
     boosts = gpu.consumer and not gpu.name.startswith("Titan")  # a Titan runs at the rate of its workstation sisters
     by_peak = peak * REACHED_OF_PEAK.get((gpu.vendor, boosts), REACHED_BY_OTHERS)
