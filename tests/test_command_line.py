@@ -167,6 +167,39 @@ def test_a_request_on_standard_input_is_answered_in_its_order() -> None:
     assert answers[0]["hours"]["p50"] < answers[1]["hours"]["p50"]
 
 
+def test_a_training_log_is_carried_on_to_the_workload_s_tokens() -> None:
+    log = Path(__file__).parent / "logs" / "nanochat.txt"
+
+    told = answer("estimate", "--log", str(log), "--workload", "nanochat-d20", env=NO_DATABASE)
+
+    assert told["format"] == "nanochat"
+    assert told["warm_up_steps"] == 2
+    assert told["hours"]["p10"] < told["hours"]["p50"] < told["hours"]["p90"]
+    assert told["hours"]["p50"] == pytest.approx(21_400 * 0.4853 / 3600, rel=0.01)
+
+
+def test_a_log_of_no_known_format_is_bad_input() -> None:
+    done = run("estimate", "--log", "-", env=NO_DATABASE, stdin="hello\n")
+
+    assert done.returncode == 2
+    assert "nanoGPT" in done.stderr
+    assert "Hugging Face Trainer" in done.stderr
+
+
+def test_the_cards_of_this_machine_are_named_or_missed() -> None:
+    done = run("estimate", "--gpu", "auto", env=NO_DATABASE)
+
+    assert "found" in done.stderr  # a card with what it is taken as, or that none was found
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stderr
+
+
+def test_an_explained_estimate_says_at_what_count_gpus_stop_helping() -> None:
+    done = run("estimate", "--gpu", "H100 SXM", "--gpus", "8", "--explain", env=NO_DATABASE)
+
+    assert "beyond 256 more do not help" in done.stdout
+
+
 # collect, status, record ---------------------------------------------------------------------------------------------
 
 
