@@ -1,0 +1,175 @@
+"""What a GPU cost day by day, and one offer price by price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from service.presentation.charts.drawing import GROUND, MUTED, Drawing, Tick, axis, draw
+
+if TYPE_CHECKING:
+    import altair
+
+WIDTH, HEIGHT, STRIP = 420, 180, 40
+LINE: Final = "var(--s-on_demand)"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of a GPU, in what the page shows."""
+
+    day: date
+    minimum: float
+    median: float
+    offers: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A price of one offer, from when to when, in days since the left end."""
+
+    start: float
+    end: float
+    price: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The axes that small multiples share, and their words."""
+
+    first: date
+    last: date
+    x_ticks: tuple[Tick, ...]  # in days since the first
+    y_ticks: tuple[Tick, ...]
+    offers_title: str
+    step: int = 1  # days from one that was looked at to the next
+
+
+def by_day(days: Sequence[Day], frame: Frame, end_label: str) -> Drawing:
+    """Minimum and median with the band between, and how many offers they rest on; days without data stay gaps."""
+    import altair as alt
+
+    values = list(_values(days, frame))
+    upper = alt.layer(*_lines(alt, values, frame), *_end(alt, values, end_label)).properties(width=WIDTH, height=HEIGHT)
+    return draw(alt.vconcat(upper, _strip(alt, values, frame), spacing=10).resolve_scale(x="shared"))
+
+
+def of_offer(held: Sequence[Held], x_ticks: Sequence[Tick], y_ticks: Sequence[Tick], length: float) -> Drawing:
+    """A price holds until it changes: steps, with gaps where nothing was offered."""
+    import altair as alt
+
+    x = alt.X(
+        "start:Q",
+        scale=alt.Scale(domain=[0, max(length, 0.01)], nice=False),
+        axis=alt.Axis(**axis(x_ticks, title=None, grid=False)),
+    )
+    y = alt.Y(
+        "price:Q", scale=alt.Scale(domain=[0, y_ticks[-1].at], nice=False), axis=alt.Axis(**axis(y_ticks, title=None))
+    )
+    values = [{"start": each.start, "end": each.end, "price": each.price, "words": each.words} for each in held]
+    rises = [
+        {"start": after["start"], "price": before["price"], "to": after["price"]}
+        for before, after in pairwise(values)
+        if after["start"] - before["end"] < 0.05
+    ]
+    layers = [
+        alt.Chart(alt.InlineData(values))
+        .mark_rule(color=LINE, strokeWidth=2, strokeCap="round")
+        .encode(x=x, x2="end:Q", y=y, tooltip=alt.Tooltip("words:N"))
+    ]
+    if rises:
+        layers.append(
+            alt.Chart(alt.InlineData(rises))
+            .mark_rule(color=LINE, strokeWidth=1)
+            .encode(x="start:Q", y="price:Q", y2="to:Q")
+        )
+    return draw(alt.layer(*layers).properties(width=WIDTH, height=120))
+
+
+def _values(days: Sequence[Day], frame: Frame) -> Iterator[dict[str, Any]]:
+    """Each day with the number of its stretch: a line joins only days that follow each other."""
+    stretch, before = 0, None
+    for each in days:
+        at = (each.day - frame.first).days
+        stretch += before is not None and at > before + frame.step
+        before = at
+        yield {
+            "x": at,
+            "x2": at + 0.8 * frame.step,
+            "minimum": each.minimum,
+            "median": each.median,
+            "offers": each.offers,
+            "stretch": stretch,
+            "words": each.words,
+        }
+
+
+def _x(alt: Any, frame: Frame, *, labels: bool) -> Any:
+    scale = alt.Scale(domain=[0, max((frame.last - frame.first).days, 1)], nice=False)
+    return alt.X(
+        "x:Q", scale=scale, axis=alt.Axis(**axis(frame.x_ticks, title=None, grid=False, labels=labels, labelFlush=True))
+    )
+
+
+def _lines(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Iterator[altair.Chart]:
+    x = _x(alt, frame, labels=False)
+    scale = alt.Scale(domain=[0, frame.y_ticks[-1].at], nice=False)
+    y_axis = alt.Axis(**axis(frame.y_ticks, title=None))
+    data = alt.Chart(alt.InlineData(list(values)))
+    yield data.mark_area(color=LINE, opacity=0.15).encode(
+        x=x, y=alt.Y("minimum:Q", scale=scale, axis=y_axis), y2="median:Q", detail="stretch:N"
+    )
+    for field, width in (("median", 2), ("minimum", 1)):
+        yield data.mark_line(color=LINE, strokeWidth=width, strokeJoin="round").encode(
+            x=x, y=alt.Y(f"{field}:Q", scale=scale, axis=y_axis), detail="stretch:N"
+        )
+    yield data.mark_point(size=90, opacity=0, filled=True).encode(
+        x=x, y=alt.Y("median:Q", scale=scale), tooltip=alt.Tooltip("words:N")
+    )
+    alone = [value for value in values if [other["stretch"] for other in values].count(value["stretch"]) == 1]
+    if alone:
+        yield (
+            alt.Chart(alt.InlineData(alone))
+            .mark_point(color=LINE, filled=True, size=24, opacity=1)
+            .encode(x=x, y="median:Q")
+        )
+
+
+def _end(alt: Any, values: Sequence[dict[str, Any]], label: str) -> Iterator[altair.Chart]:
+    last = {**values[-1], "text": label}
+    data = alt.Chart(alt.InlineData([last]))
+    style = {"align": "right", "baseline": "bottom", "dy": -8, "fontWeight": "bold", "color": LINE}
+    for rim in ({"stroke": GROUND, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}, {}):
+        yield data.mark_text(**style, **rim).encode(x="x:Q", y="median:Q", text="text:N")
+
+
+def _strip(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Any:
+    """How many offers: a jump that a new source brings is seen as such."""
+    most = max(value["offers"] for value in values)
+    y = alt.Y(
+        "offers:Q",
+        scale=alt.Scale(domain=[0, most], nice=False),
+        axis=alt.Axis(
+            values=[0, most],
+            format="d",
+            grid=False,
+            title=frame.offers_title,
+            titleAngle=0,
+            titleAlign="left",
+            titleAnchor="end",
+            titleY=-4,
+            titleX=0,
+            titleBaseline="bottom",
+        ),
+    )
+    return (
+        alt.Chart(alt.InlineData(list(values)))
+        .mark_rect(color=MUTED, opacity=0.55)
+        .encode(x=_x(alt, frame, labels=True), x2="x2:Q", y=y, y2=alt.datum(0), tooltip=alt.Tooltip("words:N"))
+        .properties(width=WIDTH, height=STRIP)
+    )

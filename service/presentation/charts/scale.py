@@ -1,0 +1,39 @@
+"""Round steps along an axis that starts at zero, and along days."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from service.presentation.charts.drawing import Tick
+
+STEPS = (1, 2, 2.5, 5, 10)
+
+
+def from_zero(end: float, write: Callable[[float], str], at_most: int = 5) -> tuple[Tick, ...]:
+    """Round steps from zero to the first at or beyond `end`."""
+    end = end if end > 0 else 1.0
+    step = next(step for step in _steps(end / at_most) if end / step <= at_most)
+    return tuple(Tick(number * step, write(number * step)) for number in range(math.ceil(round(end / step, 9)) + 1))
+
+
+def within(start: float, end: float, write: Callable[[float], str], at_most: int = 6) -> tuple[Tick, ...]:
+    """Round steps between two values; both ends stay where they are."""
+    step = next(step for step in _steps((end - start) / at_most) if (end - start) / step <= at_most)
+    first = math.ceil(round(start / step, 9))
+    return tuple(
+        Tick(number * step, write(number * step)) for number in range(first, math.floor(round(end / step, 9)) + 1)
+    )
+
+
+def days(first: date, last: date, write: Callable[[date], str], at_most: int = 4) -> tuple[Tick, ...]:
+    """A few days, evenly apart, in days since the first."""
+    length = max((last - first).days, 1)
+    step = max(1, math.ceil(length / at_most))
+    return tuple(Tick(float(back), write(first + timedelta(days=back))) for back in range(0, length + 1, step))
+
+
+def _steps(least: float) -> list[float]:
+    size = 10.0 ** math.floor(math.log10(least))
+    return [step * size for step in STEPS]
