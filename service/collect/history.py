@@ -93,7 +93,7 @@ async def import_history(
 ) -> Imported:
     """Remember what a file says of days that no file said anything of. Raises NoHistory, AlreadyCollecting."""
     history = read_history(content, now.astimezone(UTC).date())
-    by_day, rejections = await asyncio.to_thread(believed, history, catalogue, source_url, attribution)
+    by_day, rejections = await asyncio.to_thread(believed, history, catalogue, source_url, attribution, now)
     async with claimed(sessions, COLLECTOR) as run_id:
         async with sessions() as session:
             held = await store.spans_held(session, COLLECTOR)
@@ -220,7 +220,7 @@ def _midnight(day: date) -> datetime:
 
 
 def believed(
-    history: History, catalogue: Catalogue, source_url: str, attribution: str
+    history: History, catalogue: Catalogue, source_url: str, attribution: str, today: datetime
 ) -> tuple[dict[date, tuple[Observation, ...]], tuple[Rejection, ...]]:
     """What can be true of each day, by the same checks as a run of today; and one rejection of each kind of row."""
     offers: defaultdict[date, list[Offer]] = defaultdict(list)
@@ -228,6 +228,7 @@ def believed(
         offers[past.day].append(past.offer)
     by_day: dict[date, tuple[Observation, ...]] = {}
     rejections: dict[tuple[str, str, str | None], Rejection] = {}
+    known = medians(prior(catalogue, today))  # the list that ships is dated later than a file of the past
     for day, listed in sorted(offers.items()):
         now = _midnight(day) + timedelta(days=1)
         checked = check(
@@ -236,7 +237,7 @@ def believed(
             source="history",
             pricing_page=source_url,
             catalogue=catalogue,
-            known=medians(prior(catalogue, now)),
+            known=known,
             previous=Previous(),
             now=now,
         )

@@ -12,6 +12,7 @@ from service.catalogue import Catalogue, Electricity, GpuSheet, UnknownGpu
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
 from service.estimation.hardware import Gpu, Machine
 from service.ranking.offers import PricedOffer
+from service.rates import Rates
 
 Source = Literal["live", "catalogue", "bundled", "rates"]
 
@@ -52,6 +53,63 @@ class OfferRow:
     interconnect: str | None  # between its GPUs: nvlink, pcie
     network_gbit_s: float | None  # between machines
     attribution: str | None  # whom a licence says to name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPrice:
+    """What an hour of one GPU cost at the end of a day, in dollars, over all its offers."""
+
+    date: date
+    gpu: str
+    minimum: float
+    median: float
+    count: int
+
+
+def day_price(found: store.DayOfGpu) -> DayPrice:
+    return DayPrice(date=found.day, gpu=found.gpu, minimum=found.minimum, median=found.median, count=found.offers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferPrice:
+    """One price of an offer, from when to when; in dollars at the rate of the day it was first seen."""
+
+    id: str  # of the offer
+    provider: str
+    seller: str | None
+    collector: str
+    instance_type: str
+    tier: str | None
+    region: str | None
+    country: str | None
+    gpu: str
+    gpu_count: int
+    pricing: str
+    term_months: int | None
+    price_per_hour: float
+    currency: str
+    upfront: float | None
+    usd_per_hour: float
+    usd_per_gpu_hour: float
+    available: bool | None
+    first_seen: datetime
+    last_seen: datetime
+    closed_at: datetime | None  # None: it holds still
+    source: str  # live, catalogue, bundled, history
+    source_url: str
+    attribution: str | None  # whom a licence says to name
+
+
+def offer_price(price: store.PastPrice, rates: Rates) -> OfferPrice:
+    usd_per_hour = float(price.price_per_hour * rates.usd_per_unit(price.currency, price.first_seen))
+    kept = {name: value for name, value in price._asdict().items() if name in OfferPrice.__slots__}
+    amounts = {
+        "price_per_hour": float(price.price_per_hour),
+        "upfront": None if price.upfront is None else float(price.upfront),
+        "usd_per_hour": usd_per_hour,
+        "usd_per_gpu_hour": usd_per_hour / price.gpu_count,
+    }
+    return OfferPrice(id=price.offer_id, **kept | amounts)
 
 
 def offer_row(offer: PricedOffer) -> OfferRow:

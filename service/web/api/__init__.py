@@ -1,18 +1,19 @@
 """The API for programs, version 1. A handler is one expression; what it needs is handed to it, already validated.
 
-Reading order: ranking, catalogue, prices, sources, subscriptions, reports, feed, health.
+Reading order: ranking, catalogue, prices, history, sources, subscriptions, reports, feed, health.
 """
 
 from __future__ import annotations
 
 from litestar import Router
 
-from service.web.api import catalogue, feed, health, prices, ranking, reports, sources, subscriptions
+from service.web.api import catalogue, feed, health, history, prices, ranking, reports, sources, subscriptions
 
 HANDLERS = [
     *ranking.HANDLERS,
     *catalogue.HANDLERS,
     *prices.HANDLERS,
+    *history.HANDLERS,
     *sources.HANDLERS,
     *subscriptions.HANDLERS,
     *reports.HANDLERS,
