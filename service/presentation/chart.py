@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.presentation.language import Language
+from service.presentation.language import marked as _
 from service.presentation.numbers import TimeScale, even_ticks, tick_label, ticks
 from service.presentation.words import PRICING, machine, title
 from service.ranking.option import Option
@@ -17,7 +18,7 @@ WIDE_SPREAD = 20  # from this ratio between the largest and the smallest on, an 
 Kind = Literal["log", "linear"]
 Extent = tuple[float, float, float, float]  # left, top, right, bottom
 
-CHARACTER = 6.6  # pixels of one character of a 12 px label, for collisions
+CHARACTER = 7.0  # pixels of one character of a 12 px label, for collisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,7 @@ def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked,
     return Chart(
         box=box,
         days_ticks=tuple(Tick(days(value), tick_label(value, language)) for value in days.steps),
-        usd_ticks=tuple(Tick(cost(value), language.with_symbol(tick_label(value, language))) for value in cost.steps),
+        usd_ticks=tuple(Tick(cost(value), _amount(value, language)) for value in cost.steps),
         points=tuple(_point(option, place, asked.listed) for option in drawn),
         frontier=_steps([place.of(option) for option in frontier]),
         labels=tuple(_labels(options, frontier, place, box)),
@@ -145,6 +146,12 @@ def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked,
         summary=_summary(options, frontier, scale),
         frontier_options=tuple(frontier),
     )
+
+
+def _amount(value: float, language: Language) -> str:
+    """On the axis of cost: with its sign where that is short; the axis' title has it anyway."""
+    written = tick_label(value, language)
+    return language.with_symbol(written) if language.money.before and len(language.money.symbol) == 1 else written
 
 
 def series(option: Option) -> str:
@@ -248,7 +255,8 @@ def _labels(options: Sequence[Option], frontier: Sequence[Option], place: Places
 
 def _name(option: Option, language: Language) -> str:
     if option.offer is None:
-        return language.text("your {machine}", machine=machine(option))
+        own = option.machine.gpu if option.machine.gpu_count == 1 else machine(option)
+        return language.text("your {machine}", machine=own)
     return f"{machine(option)}, {language.text(PRICING[option.offer.pricing])}"
 
 
@@ -267,7 +275,7 @@ def _extent(label: Label) -> Extent:
 
 def _is_free(extent: Extent, placed: Sequence[Extent], box: Box) -> bool:
     left, top, right, bottom = extent
-    inside = left > box.left and right < box.width and top > box.top - 12 and bottom < box.bottom
+    inside = left > box.left and right < box.width - 2 and top > box.top - 12 and bottom < box.bottom
     return inside and all(right < o[0] or o[2] < left or bottom < o[1] or o[3] < top for o in placed)
 
 
@@ -278,7 +286,7 @@ def _summary(options: Sequence[Option], frontier: Sequence[Option], scale: TimeS
     if len(frontier) < 2:
         return start
     soonest, cheapest = frontier[0], frontier[-1]
-    form = "{n} form the frontier, from {cheapest} to {soonest}. Paying {more} more saves {saved}."
+    form = _("{n} form the frontier, from {cheapest} to {soonest}. Paying {more} more saves {saved}.")
     return f"{start} " + language.text(
         form,
         n=language.number(len(frontier)),

@@ -196,11 +196,16 @@ class Language:
         if money.day is None:
             return ""
         rate = self.number(money.per_usd, 4 if money.per_usd < 10 else 2)
-        form = "Shown at 1 USD = {rate} {currency}, {day}."
+        form = marked("Shown at 1 USD = {rate} {currency}, {day}.")
         return self.text(form, rate=rate, currency=money.currency, day=self.date(money.day))
 
 
 ENGLISH: Final = Language()
+
+
+def marked(text: str) -> str:
+    """Marks a text for translation where it stands; it is said in a language later. Imported as `_`."""
+    return text
 
 
 def spanned(low: str, high: str) -> str:
@@ -347,9 +352,13 @@ def _retold(language_: Language, sentence: str) -> str:
 
 def _localised(language_: Language, value: str) -> str:
     """A number in an English sentence as this language writes it; another sentence in it is retold."""
-    if re.fullmatch(r"[\d,]+(\.\d+)?", value):
-        return value.translate({ord(","): language_.group, ord("."): language_.decimal})
-    return language_.retell(value)
+    number = re.fullmatch(r"(\$?)([\d,]+(?:\.\d+)?)(%?)", value)
+    if number is None:
+        return language_.retell(value)
+    written = number[2].translate({ord(","): language_.group, ord("."): language_.decimal})
+    if number[1]:
+        return language_.in_dollars.with_symbol(written)
+    return f"{written}{language_.percent_gap}%" if number[3] else written
 
 
 @cache

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from service.estimation.answer import Plan
 from service.presentation.language import ENGLISH, Language
+from service.presentation.language import marked as _
 from service.presentation.numbers import TimeScale
 from service.ranking.option import CloudOffer, ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
@@ -24,11 +25,6 @@ from service.ranking.request import RankingRequest
 CALL_FROM = 0.6  # a group of equal machines that is cheapest with less than this probability is no clear winner
 NAMED_FROM = 0.15  # and these are the ones worth naming beside it
 HIGHEST_USD_PER_KWH = 3.0  # no household pays more; a break-even beyond it is none
-
-
-def _(text: str) -> str:
-    """Marks a text for translation where it stands; it is said in a language later."""
-    return text
 
 
 EVIDENCE = {
@@ -170,8 +166,8 @@ def settings_of(settings: Plan, language: Language = ENGLISH) -> str:
 
 def evidence(option: Option, language: Language = ENGLISH) -> str:
     words = language.text(EVIDENCE.get(option.evidence.tier, option.evidence.tier))
-    runs = len(option.evidence.runs)
-    return f"{words}, {language.count('{n} run', '{n} runs', runs)}" if runs else words
+    runs = language.count("{n} run", "{n} runs", len(option.evidence.runs))
+    return f"{words}, {runs}" if option.evidence.runs else words
 
 
 def availability(available: bool | None, language: Language = ENGLISH) -> str:
@@ -199,14 +195,14 @@ def _winners(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Ite
     if cheapest is None or soonest is None:
         yield Sentence(_nothing(ranking, request, scale))
     elif cheapest.id == soonest.id:
-        form = "Cheapest and soonest: {title}: <strong>{cost}</strong>{spread}, <strong>{days}</strong>."
+        form = _("Cheapest and soonest: {title}: <strong>{cost}</strong>{spread}, <strong>{days}</strong>.")
         slots = {"title": title(cheapest, scale.language), "cost": usd(cheapest.cost_usd.p50)}
         yield Sentence(
             say(form, **slots, spread=_spread(cheapest, scale.language), days=scale.words(cheapest.days.p50))
         )
     else:
         yield Sentence(_cheapest(cheapest, scale))
-        form = "Soonest: {title}: <strong>{days}</strong>{spread}, {cost}."
+        form = _("Soonest: {title}: <strong>{days}</strong>{spread}, {cost}.")
         between = scale.range_in_words(soonest.days)
         yield Sentence(
             say(
@@ -224,11 +220,11 @@ def _cheapest(option: Option, scale: TimeScale) -> Markup:
     language = scale.language
     wear = _wear(option)
     if option.kind == "cloud":
-        form = "Cheapest: {title}: <strong>{cost}</strong>{spread}, {days}."
+        form = _("Cheapest: {title}: <strong>{cost}</strong>{spread}, {days}.")
     elif wear:
-        form = "Cheapest: {title}: <strong>{cost}</strong>, of which {wear} is your card's wear, {days}."
+        form = _("Cheapest: {title}: <strong>{cost}</strong>, of which {wear} is your card's wear, {days}.")
     else:
-        form = "Cheapest: {title}: <strong>{cost}</strong> of electricity{spread}, {days}."
+        form = _("Cheapest: {title}: <strong>{cost}</strong> of electricity{spread}, {days}.")
     return language.say(
         form,
         title=title(option, language),
@@ -250,7 +246,7 @@ def _close_call(ranking: Ranking, language: Language) -> Iterator[Sentence]:
         return
     costs = [groups[key][0].cost_usd.p50 for key in named]
     machines = language.listed([f"{_machine(*key, language)} ({language.share(chances[key])})" for key in named])
-    form = "Too close to call: {machines} may each be cheapest, at {low} to {high}."
+    form = _("Too close to call: {machines} may each be cheapest, at {low} to {high}.")
     low, high = language.usd(min(costs)), language.usd(max(costs))
     yield Sentence(language.say(form, machines=machines, low=low, high=high), "note")
 
@@ -267,12 +263,14 @@ def _rigs(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterat
 def _rig_beside(option: Option, ranked: int, scale: TimeScale) -> Markup:
     language, wear = scale.language, _wear(option)
     if wear:
-        form = "Your {gpu}: <strong>{days}</strong>, {cost}, of which {wear} is your card's wear ({place} of {total})."
+        form = _(
+            "Your {gpu}: <strong>{days}</strong>, {cost}, of which {wear} is your card's wear ({place} of {total})."
+        )
     else:
-        form = "Your {gpu}: <strong>{days}</strong>, {cost} of electricity ({place} of {total})."
+        form = _("Your {gpu}: <strong>{days}</strong>, {cost} of electricity ({place} of {total}).")
     return language.say(
         form,
-        gpu=_machine(option.machine.gpu, option.machine.gpu_count),
+        gpu=_card(option),
         days=scale.words(option.days.p50),
         cost=language.usd(option.cost_usd.p50),
         wear=language.usd(wear, option.cost_usd.p50),
@@ -286,10 +284,10 @@ def _rigs_left_out(ranking: Ranking) -> Iterator[ExclusionExample]:
 
 
 def _rig_left_out(example: ExclusionExample, language: Language) -> Markup:
-    gpu = times(example.title, language).removesuffix(".")
+    gpu = times(example.title, language).removesuffix(".").removeprefix("1× ")
     if example.lacks_gb is None:
         return language.say("Your {gpu}: {why}.", gpu=gpu, why=language.retell(example.detail.rstrip(".")))
-    form = "Your {gpu} cannot train this: it lacks {gb} GB even with the most frugal plan."
+    form = _("Your {gpu} cannot train this: it lacks {gb} GB even with the most frugal plan.")
     return language.say(form, gpu=gpu, gb=language.gigabytes(example.lacks_gb))
 
 
@@ -298,15 +296,15 @@ def _break_even(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     local = next((option for option in ranking.answer.rigs if even and option.id == even.best_local), None)
     if even is None or local is None or local.rig is None or even.best_cloud is None:
         return
-    gpu, rate = _machine(local.machine.gpu, local.machine.gpu_count), language.usd_rate
+    gpu, rate = _card(local), language.usd_rate
     crossing = even.electricity_usd_per_kwh
     if crossing is None:
         yield Sentence(language.say("Renting costs less even with free electricity."))
     elif crossing > HIGHEST_USD_PER_KWH:
-        form = "At any electricity price below {highest}, your {gpu} costs less."
+        form = _("At any electricity price below {highest}, your {gpu} costs less.")
         yield Sentence(language.say(form, highest=rate(HIGHEST_USD_PER_KWH), gpu=gpu))
     else:
-        form = "Renting costs less than your {gpu} above <strong>{price} per kWh</strong>; you pay {own}."
+        form = _("Renting costs less than your {gpu} above <strong>{price} per kWh</strong>; you pay {own}.")
         own = rate(local.rig.electricity_usd_per_kwh)
         yield Sentence(language.say(form, gpu=gpu, price=rate(crossing), own=own))
 
@@ -316,7 +314,7 @@ def _value_of_a_day(ranking: Ranking, request: RankingRequest, scale: TimeScale)
     if best is None or not request.usd_per_day:
         return
     usd = scale.language.usd
-    form = "Counting {value} per day of waiting, best: {title}: <strong>{cost} + {waiting}</strong> for {days}."
+    form = _("Counting {value} per day of waiting, best: {title}: <strong>{cost} + {waiting}</strong> for {days}.")
     yield Sentence(
         scale.language.say(
             form,
@@ -335,7 +333,7 @@ def _one_sided(ranking: Ranking, request: RankingRequest, language: Language) ->
     if not request.rigs:
         yield Sentence(language.say("Add a card you own to compare renting with it."), "note")
     elif ranking.market.offers and not ranking.answer.rented:
-        text = "No cloud offer passes your filters; this compares your machines only."
+        text = _("No cloud offer passes your filters; this compares your machines only.")
         yield Sentence(language.say(text), "note")
 
 
@@ -344,7 +342,7 @@ def _about_prices(ranking: Ranking, request: RankingRequest, now: datetime, lang
         yield Sentence(language.say("Times are scaled from one measured run; memory is not checked."), "note")
     yield from _only_bundled(ranking, language)
     if not ranking.market.offers:
-        text = "No prices yet: the first collection takes a few minutes. Your own machines are ranked below."
+        text = _("No prices yet: the first collection takes a few minutes. Your own machines are ranked below.")
         yield Sentence(language.say(text), "warning")
     if request.as_of is not None:
         yield Sentence(language.say("With prices as of {date}.", date=language.date(ranking.as_of)), "note")
@@ -354,7 +352,7 @@ def _about_prices(ranking: Ranking, request: RankingRequest, now: datetime, lang
 def _only_bundled(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     newest = ranking.market.newest_price_at
     if newest and set(ranking.market.sources) == {"bundled"}:
-        form = "These prices shipped with the software, the newest of {date}; none has been collected yet."
+        form = _("These prices shipped with the software, the newest of {date}; none has been collected yet.")
         yield Sentence(language.say(form, date=language.date(newest)), "warning")
 
 
@@ -364,10 +362,10 @@ def _stale_winner(ranking: Ranking, now: datetime, language: Language) -> Iterat
         return
     seen = cheapest.offer.observed_at
     fresh = next((option for option in ranking.options if option.offer is None or not option.offer.stale), None)
-    form = "The price behind this answer is {age} old (seen {date})."
+    form = _("The price behind this answer is {age} old (seen {date}).")
     text = language.say(form, age=language.lasting(now - seen), date=language.moment(seen))
     if fresh:
-        form = "Fresh prices only: {title}: {cost}."
+        form = _("Fresh prices only: {title}: {cost}.")
         text += " " + language.say(form, title=title(fresh, language), cost=language.usd(fresh.cost_usd.p50))
     yield Sentence(text, "warning")
 
@@ -384,9 +382,9 @@ def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Mar
     short = [example for example in examples if example.lacks_gb]
     if short:
         least = min(short, key=lambda example: example.lacks_gb or 0.0)
-        form = "<strong>No machine here has enough memory for this model.</strong> Least short: {title}, by {gb} GB."
+        form = _("<strong>No machine here has enough memory for this model.</strong> Least short: {title}, by {gb} GB.")
         return language.say(form, title=times(least.title, language), gb=language.gigabytes(least.lacks_gb or 0.0))
-    form = "<strong>No machine here can train this.</strong> For example {title}: {why}."
+    form = _("<strong>No machine here can train this.</strong> For example {title}: {why}.")
     why = language.retell(examples[0].detail.rstrip("."))
     return language.say(form, title=times(examples[0].title, language), why=why)
 
@@ -395,11 +393,13 @@ def _nothing_within_limits(closest: ExclusionExample, request: RankingRequest, s
     language = scale.language
     deadline, budget = request.deadline_days, request.budget_usd
     if budget is None:
-        form = "<strong>Nothing finishes within {deadline}.</strong> Closest: {title}: {days}, {cost}."
+        form = _("<strong>Nothing finishes within {deadline}.</strong> Closest: {title}: {days}, {cost}.")
     elif deadline is None:
-        form = "<strong>Nothing finishes for {budget}.</strong> Closest: {title}: {days}, {cost}."
+        form = _("<strong>Nothing finishes for {budget}.</strong> Closest: {title}: {days}, {cost}.")
     else:
-        form = "<strong>Nothing finishes within {deadline} and for {budget}.</strong> Closest: {title}: {days}, {cost}."
+        form = _(
+            "<strong>Nothing finishes within {deadline} and for {budget}.</strong> Closest: {title}: {days}, {cost}."
+        )
     given = f"{deadline or 0:g}".replace(".", language.decimal)
     return language.say(
         form,
@@ -431,6 +431,11 @@ def _wear(option: Option) -> float:
         return 0.0
     wear = option.cost_usd.p50 - option.cost_breakdown_usd.get("electricity", option.cost_usd.p50)
     return wear if wear > 0.005 else 0.0
+
+
+def _card(rig: Option) -> str:
+    """RTX 4070, or 2× RTX 4090: one's own card by its name."""
+    return rig.machine.gpu if rig.machine.gpu_count == 1 else machine(rig)
 
 
 def _machine(gpu: str, count: int, kind: str = "cloud", language: Language = ENGLISH) -> str:

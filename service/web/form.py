@@ -13,6 +13,7 @@ from service.catalogue import Catalogue
 from service.estimation.workload import Optimizer, Precision
 from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_WORKLOAD, PARAMETERS, FieldError
 from service.presentation.language import DEFAULT_CURRENCY, ENGLISH, Language
+from service.presentation.language import marked as _
 from service.ranking.offers import Offers
 
 Parameters = Mapping[str, Sequence[str]]
@@ -32,11 +33,6 @@ OWN_RIG: Final = (
     *("host_watts", "gpu_watts", "measured_tokens_per_s", "purchase_usd", "resale_usd", "lifetime_months"),
 )
 NOT_IN_FORM: Final = ("region", "max_age_hours", "limit", "lang", "x", "y")  # carried on: a link keeps its meaning
-
-
-def _(text: str) -> str:
-    """Marks a text for translation where it stands; it is said in a language later."""
-    return text
 
 
 LABELS: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -33,6 +33,7 @@ from service.parameters import (
 from service.presentation.answers import PriceSource
 from service.ranking.option import ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
+from service.ranking.ways import kept
 from service.reports.desk import Desk
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
@@ -132,10 +133,34 @@ class Services:
         async with self.counting:
             return await asyncio.to_thread(current_ranking, market, request, self.estimator, self.clock())
 
+    async def freeing_filter(self, request: RankingRequest) -> tuple[str, int] | None:
+        """Where no cloud offer passes the filters: the one without which most would, and how many."""
+        market, now = await self.markets.at(request.as_of), self.clock()
+        if not len(market.offers) or kept(request, market.offers, now).any():
+            return None
+        passing = {name: int(kept(freed, market.offers, now).sum()) for name, freed in _freed(request).items()}
+        name = max(passing, key=lambda name: passing[name])
+        return (name, passing[name]) if passing[name] else None
+
     async def option(self, request: RankingRequest, option_id: str) -> Option | ExclusionExample | None:
         market = await self.markets.at(request.as_of)
         async with self.counting:
             return await asyncio.to_thread(find_option, market, request, self.estimator, self.clock(), option_id)
+
+
+def _freed(request: RankingRequest) -> dict[str, RankingRequest]:
+    """The question without each of its filters, by the parameter's name."""
+    usual = RankingRequest(workload=request.workload, rigs=request.rigs)
+    return {
+        "gpu": replace(request, gpus=usual.gpus),
+        "provider": replace(request, providers=usual.providers),
+        "region": replace(request, regions=usual.regions),
+        "cloud_country": replace(request, cloud_countries=usual.cloud_countries),
+        "pricing": replace(request, pricing=usual.pricing),
+        "min_gpus": replace(request, min_gpus=usual.min_gpus),
+        "max_gpus": replace(request, max_gpus=usual.max_gpus),
+        "max_age_hours": replace(request, max_age_hours=None),
+    }
 
 
 def _first_line(error: Exception) -> str:

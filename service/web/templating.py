@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 from service.presentation import words
 from service.presentation.chart import series
 from service.presentation.language import ENGLISH, Language
+from service.presentation.language import marked as _
 from service.web.frame import Frame, frame_of, reader_of
 
 HERE: Final = Path(str(files("service.web")))
@@ -102,11 +103,6 @@ def _short_source(source: str, language: Language) -> str:
     return language.text(words.SOURCES[source]) if source in words.SOURCES else source
 
 
-def _marked(text: str) -> str:
-    return text
-
-
-_ = _marked
 SOURCE_WORDS: Final[Mapping[str, str]] = {
     "live": _("read from the provider"),
     "catalogue": _("from another project's published list"),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from service.presentation.chart import Chart
 from service.presentation.language import Language
+from service.presentation.language import marked as _
 from service.presentation.numbers import TimeScale, time_scale
 from service.presentation.words import Sentence, answer_sentences, page_title, title
 from service.ranking.option import Option, Ranking
@@ -20,12 +21,6 @@ from service.ranking.request import RankingRequest, cursor_of
 from service.web.aging import OldPrices
 from service.web.form import NAMES, Chip, Form, address, for_programs
 from service.web.frame import Twin
-
-
-def _(text: str) -> str:
-    """Marks a text for translation where it stands."""
-    return text
-
 
 OF_PAGES: Final = ("option", "range", "format")  # of other pages than the ranking; none of the question
 SERIES_WORDS: Final = {
@@ -48,6 +43,7 @@ class RankingView:
     ranking: Ranking | None = None
     charts: tuple[Chart | None, Chart | None] = (None, None)  # for wide screens and for narrow ones
     old: Sequence[OldPrices] = ()
+    freeing: tuple[str, int] | None = None  # no cloud offer passes: the filter that leaves out most, and how many
 
     @property
     def language(self) -> Language:
@@ -96,7 +92,7 @@ class RankingView:
         cheapest = self.ranking.answer.cheapest
         if cheapest is None:
             return options
-        form = "{options} Cheapest: {title}, {cost}."
+        form = _("{options} Cheapest: {title}, {cost}.")
         cost = self.language.usd(cheapest.cost_usd.p50)
         return self.language.text(form, options=options, title=title(cheapest, self.language), cost=cost)
 
@@ -228,10 +224,20 @@ class RankingView:
 
     @property
     def ways_out(self) -> list[Chip]:
-        """Where nothing is left: the question without one of its limits, or without one of its filters."""
-        if self.ranking is None or self.ranking.ranked:
+        """Where nothing is left: the question without one of its limits, or without the filter that keeps most away."""
+        if self.ranking is None:
             return []
         say = self.language.text
+        if self.freeing:
+            name, offers = self.freeing
+            words = say(
+                "Drop this filter: {filter} ({options})",
+                filter=self.form.label(name),
+                options=self.language.count("{n} option", "{n} options", offers),
+            )
+            return [Chip(words, self._link(**{name: None}))]
+        if self.ranking.ranked:
+            return []
         limits = {"deadline_days": say("Drop the deadline"), "budget_usd": say("Drop the budget")}
         return [Chip(words, self._link(**{name: None})) for name, words in limits.items() if name in self._question]
 
