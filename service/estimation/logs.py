@@ -100,8 +100,9 @@ def _tokens_per_step(log: TrainingLog, workload: Workload) -> tuple[float, list[
 def _what_was_read(log: TrainingLog, per_step: float) -> str:
     spread = log.step_s
     return (
-        f"read {len(log.seconds):,} steps of {log.format} ({log.warm_up} of warm-up left out): {spread.p50:.3g} s a step "
-        f"({spread.p10:.3g} to {spread.p90:.3g}), {per_step:,.0f} tokens each, {per_step / spread.p50:,.0f} tokens/s"
+        f"read {len(log.seconds):,} steps of {log.format} ({log.warm_up} of warm-up left out): "
+        f"{spread.p50:.3g} s a step ({spread.p10:.3g} to {spread.p90:.3g}), {per_step:,.0f} tokens each, "
+        f"{per_step / spread.p50:,.0f} tokens/s"
     )
 
 

@@ -114,6 +114,7 @@ class _Search:
     def best(self) -> list[Found]:
         shape = (len(self.machines), len(self.choices))
         machine, choice = (index.ravel() for index in np.indices(shape))
+        self.everything = choice, gathered(self.layout, choice)
         most = self.sequences / self._replicas(machine, choice)
         batch = self._micro_batches(machine, choice, most)
         memory = self._memory(machine, choice, batch)
@@ -131,11 +132,16 @@ class _Search:
             taken = self._step(np.arange(len(self.machines)), column, batch[chosen])
         return self._found(column, batch[chosen], gathered(memory, chosen), fits, taken)
 
+    def _laid_out(self, choice: Rows) -> Layout:
+        """The plans of some rows; of all rows they are gathered once."""
+        every, layout = self.everything
+        return layout if choice is every else gathered(self.layout, choice)
+
     def _replicas(self, machine: Rows, choice: Rows) -> Floats:
-        return working_replicas(np.array(self.sequences), self.links.gpus[machine], gathered(self.layout, choice))
+        return working_replicas(np.array(self.sequences), self.links.gpus[machine], self._laid_out(choice))
 
     def _memory(self, machine: Rows, choice: Rows, batch: Floats) -> MemoryParts:
-        layout = replace(gathered(self.layout, choice), micro_batch=batch)
+        layout = replace(self._laid_out(choice), micro_batch=batch)
         return memory_parts(self.work, layout, self.links.gpus[machine], self.workload.precision)
 
     def _micro_batches(self, machine: Rows, choice: Rows, most: Floats) -> Floats:
@@ -161,7 +167,7 @@ class _Search:
         return np.where(possible, CARD_OVER_HOST * on_card + on_host, np.inf)
 
     def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
-        layout = replace(gathered(self.layout, choice), micro_batch=batch)
+        layout = replace(self._laid_out(choice), micro_batch=batch)
         asked = self.workload.plan.optimizer or self.workload.optimizer
         quantised = np.array([one.optimizer != asked for one in self.choices], dtype=float)
         rows = Situation(
