@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from service import store
 from service.market import AWAY
@@ -37,6 +38,7 @@ T = TypeVar("T")
 DELAYS: Final = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400))
 GIVING_UP: Final = timedelta(hours=12)
 CLAIM: Final = timedelta(seconds=90)  # longer than any attempt takes: senders.TOTAL_S and the marking
+MAKERS: Final = 3  # reports that are made at once: one counts while another waits for the database
 AT_ONCE: Final = 32  # deliveries of one process
 PER_LANE: Final = 8  # of them to one place
 LOOK_AGAIN_S: Final = 2.0  # for what other processes have made, and for what is due by the clock
@@ -65,17 +67,11 @@ class Desk:
 
     async def make_due(self) -> int:
         """A report for every subscription whose time has come; a time that was missed is made up for once."""
-        made = 0
-        while (outcome := await self._next(self._next_due)) is not None:
-            made += outcome
-        return made
+        return sum(await asyncio.gather(*(self._all(self._next_due) for _ in range(MAKERS))))
 
     async def check_alerts(self) -> int:
         """A report for every alert that fires."""
-        made = 0
-        while (outcome := await self._next(self._next_to_check)) is not None:
-            made += outcome
-        return made
+        return sum(await asyncio.gather(*(self._all(self._next_to_check) for _ in range(MAKERS))))
 
     async def send_now(self, subscription_id: str) -> str:
         """Make a report because somebody asks; the id it has. Raises NoSuchSubscription, NowhereToSend."""
@@ -90,6 +86,12 @@ class Desk:
             await self._keep(session, row, made, now)
         self.woken.set()
         return made.report.id
+
+    async def _all(self, take: Callable[[AsyncSession], Awaitable[int | None]]) -> int:
+        made = 0
+        while (outcome := await self._next(take)) is not None:
+            made += outcome
+        return made
 
     async def _next(self, take: Callable[[AsyncSession], Awaitable[int | None]]) -> int | None:
         async with self.maker.database.sessions.begin() as session:
@@ -205,12 +207,12 @@ class Desk:
         under_way: dict[asyncio.Task[None], str] = {}
         try:
             while True:
-                claimed = await self._claim(under_way.values(), report_id)
-                for each in claimed:
-                    under_way[asyncio.create_task(self._attempt(each))] = each.lane
+                if len(under_way) <= AT_ONCE - PER_LANE:
+                    for each in await self._claim(under_way.values(), report_id):
+                        under_way[asyncio.create_task(self._attempt(each))] = each.lane
                 if not under_way:
                     return
-                done, _ = await asyncio.wait(under_way, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+                done = await _some_of(under_way)
                 for task in done:
                     del under_way[task]
                     if error := task.exception():  # its claim runs out, and it is tried again
@@ -223,8 +225,6 @@ class Desk:
     async def _claim(self, lanes: Iterable[str], report_id: str | None) -> Sequence[Claimed]:
         busy = Counter(lanes)
         room = AT_ONCE - busy.total()
-        if room <= 0:
-            return []
         now = self.maker.clock()
         full = [lane for lane, count in busy.items() if count >= PER_LANE]
         async with self.maker.database.sessions.begin() as session:
@@ -241,7 +241,8 @@ class Desk:
     async def _attempt(self, claimed: Claimed) -> None:
         """One attempt, and what follows from it."""
         async with self.maker.database.sessions() as session:
-            report = await session.get_one(StoredReport, claimed.report_id)
+            options = [defer(StoredReport.ranking, raiseload=True)]
+            report = await session.get_one(StoredReport, claimed.report_id, options=options)
         try:
             await self.senders.send(self._outgoing(claimed, report))
         except (Refused, Unreadable) as refused:
@@ -318,6 +319,16 @@ class Desk:
                 await _within(self.woken.wait(), LOOK_AGAIN_S)
             else:
                 await asyncio.sleep(LOOK_AGAIN_S)
+
+
+async def _some_of(tasks: Iterable[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Those that are done soon, one at least unless all hang: a few at once, so that the outbox is asked less often."""
+    waited = list(tasks)
+    done, pending = await asyncio.wait(waited, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+    if pending:
+        more, _ = await asyncio.wait(pending, timeout=0.05)
+        done |= more
+    return done
 
 
 def next_attempt(

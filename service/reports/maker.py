@@ -36,6 +36,7 @@ WHOLE: Final = 1000  # options: what vanished is known only of a whole ranking
 KEPT: Final = 50  # options of the ranking that a report keeps
 REMEMBERED: Final = 256  # rankings of one market
 HISTORY: Final = tuple(timedelta(days=days) for days in range(30, 0, -3))  # at which medians are drawn
+A_MOMENT: Final = timedelta(seconds=5)  # for which the answers of the database are remembered
 FEWEST: Final = 3  # offers of a GPU whose median says something
 
 
@@ -108,9 +109,22 @@ class Maker:
         return self.markets.is_loaded
 
     async def vocabulary(self, session: AsyncSession) -> Vocabulary:
+        """What a subscription may name, asked of the database just now."""
         rows = await store.saved_workloads(session)
         saved: dict[str, Workload] = {row.slug: saved_workload(row.slug, row.body, self.catalogue) for row in rows}
         return Vocabulary.of(self.catalogue, self.market.offers, self.sources, saved)
+
+    async def request_of(self, session: AsyncSession, ranking: Mapping[str, Any], now: datetime) -> RankingRequest:
+        """The question of a subscription. Raises InvalidParameters.
+
+        A thousand that are due together ask the database once: what it knew a moment ago will do.
+        """
+        if self._memory.is_old(now, self.market):
+            self._memory.vocabulary = await self.vocabulary(session)
+            self._memory.sources = await self._source_states(session, now)
+            self._memory.asked_at, self._memory.asked_of = now, self.market
+        assert self._memory.vocabulary is not None
+        return request_of(ranking, self._memory.vocabulary, now)
 
     async def report_for(
         self,
@@ -139,11 +153,11 @@ class Maker:
         before: Shown | None = None,
         fired: Fired | None = None,
     ) -> Made:
-        request = request_of(subscription.ranking, await self.vocabulary(session), now)
+        request = await self.request_of(session, subscription.ranking, now)
         ranking = await self.ranking(request, now)
         reader = self._reader(subscription, subscription_id, reason, slot, request.sort, fired)
         prices = await self.gpu_prices(session, now)
-        sources = await self.source_states(session, now)
+        sources = self._memory.sources
         return await asyncio.to_thread(_written, reader, ranking, before, prices, sources, now, slot)
 
     def _reader(
@@ -174,9 +188,8 @@ class Maker:
 
     async def seen(self, session: AsyncSession, subscription: Subscription, now: datetime) -> Seen:
         """What the alerts of a subscription look at."""
-        request = request_of(subscription.ranking, await self.vocabulary(session), now)
-        states = await self.source_states(session, now)
-        relevant = [state for state in states if not request.providers or state.slug in request.providers]
+        request = await self.request_of(session, subscription.ranking, now)
+        relevant = [state for state in self._memory.sources if not request.providers or state.slug in request.providers]
         return Seen(ranking=await self.ranking(request, now), sources=relevant, now=now)
 
     async def ranking(self, request: RankingRequest, now: datetime) -> Ranking:
@@ -185,14 +198,11 @@ class Maker:
             self.market, replace(request, as_of=None, explain=False, limit=WHOLE, offset=0), self.estimator, now
         )
 
-    async def source_states(self, session: AsyncSession, now: datetime) -> tuple[SourceState, ...]:
-        """How the price sources do, remembered for a moment."""
-        if self._memory.sources_at == now:
-            return self._memory.sources
+    async def _source_states(self, session: AsyncSession, now: datetime) -> tuple[SourceState, ...]:
+        """How the price sources do."""
         states = await store.collectors(session)
         answers = [provider_answer(source, states.get(slug), now) for slug, source in self.sources.items()]
-        self._memory.sources_at = now
-        self._memory.sources = tuple(
+        return tuple(
             SourceState(
                 slug=answer.slug,
                 name=answer.name,
@@ -202,7 +212,6 @@ class Maker:
             )
             for answer in answers
         )
-        return self._memory.sources
 
     async def gpu_prices(self, session: AsyncSession, now: datetime) -> tuple[GpuPrices, ...]:
         """What GPUs rent for now, and on days of the last month."""
@@ -229,7 +238,7 @@ class Maker:
             market = await load_market(connection, self.catalogue, then, self.sources)
         if not len(market.offers):
             return None
-        request = request_of(subscription.ranking, await self.vocabulary(session), now)
+        request = await self.request_of(session, subscription.ranking, now)
         asked = replace(request, as_of=then, explain=False, limit=KEPT, offset=0)
         ranking = await asyncio.to_thread(current_ranking, market, asked, self.estimator, now)
         medians = {gpu: median(prices) for gpu, prices in _by_gpu(market).items() if len(prices) >= FEWEST}
@@ -248,12 +257,17 @@ class Memory:
 
     market: Market | None = None
     rankings: OrderedDict[RankingRequest, Ranking] = field(default_factory=OrderedDict)
-    sources_at: datetime | None = None
+    asked_at: datetime | None = None  # of the database
+    asked_of: Market | None = None
+    vocabulary: Vocabulary | None = None
     sources: tuple[SourceState, ...] = ()
     prices_of: tuple[str, object] | None = None
     prices: tuple[GpuPrices, ...] = ()
     medians: OrderedDict[datetime, Mapping[str, float]] = field(default_factory=OrderedDict)
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def is_old(self, now: datetime, market: Market) -> bool:
+        return self.asked_of is not market or self.asked_at is None or abs(now - self.asked_at) >= A_MOMENT
 
     async def ranking(
         self, market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime
