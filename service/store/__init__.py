@@ -5,7 +5,16 @@ runs, workloads (the questions).
 """
 
 from service.store import outbox
-from service.store.history import Chosen, DayOfGpu, PastPrice, ever_sold, offer_exists, prices_by_day, prices_of_offer
+from service.store.history import (
+    Chosen,
+    DayOfGpu,
+    PastPrice,
+    ever_sold,
+    first_price_at,
+    offer_exists,
+    prices_by_day,
+    prices_of_offer,
+)
 from service.store.past import Held, Span, save_history, spans_held
 from service.store.prices import CurrentPrice, KnownPrice, current_prices, known_prices, live_providers, previous
 from service.store.rates import exchange_rates, save_rates
@@ -72,6 +81,7 @@ __all__ = [
     "ever_sold",
     "exchange_rates",
     "failures",
+    "first_price_at",
     "known_prices",
     "last_outcome",
     "last_report_before",

@@ -70,6 +70,13 @@ async def offer_exists(asked: Asked, offer_id: str) -> bool:
     return bool(await fetch(asked, "SELECT FROM sku WHERE offer_id = $1 LIMIT 1", offer_id))
 
 
+async def first_price_at(asked: Asked) -> datetime | None:
+    """Since when prices are known. None: none was ever seen."""
+    records = await fetch(asked, "SELECT min(first_seen) AS first_seen FROM price")
+    first: datetime | None = records[0]["first_seen"]
+    return first
+
+
 async def ever_sold(asked: Asked) -> tuple[set[str], set[str]]:
     """Providers and regions of every offer that ever had a price."""
     records = await fetch(asked, "SELECT DISTINCT provider, region FROM sku")

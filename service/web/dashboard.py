@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, Final
 
 from litestar import Response, Router, get
@@ -15,11 +14,9 @@ from litestar.response import Redirect, Template
 
 from service.market import provider_name
 from service.parameters import FieldError, InvalidParameters
-from service.presentation import words
 from service.presentation.language import Language
-from service.presentation.numbers import TimeScale, time_scale
-from service.ranking.option import Option
 from service.ranking.request import RankingRequest
+from service.web import site
 from service.web.aging import old_prices
 from service.web.caching import PRICES
 from service.web.charting import charts
@@ -57,32 +54,6 @@ def _ranking_template(request: AnyRequest, view: RankingView, status: int = 200)
     return page(request, "ranking.html", context, name="ranking", spoken=view.language, twins=twins, status=status)
 
 
-@get("/option", include_in_schema=False, opt=PRICES)
-async def option_page(request: AnyRequest, services: NamedDependency[Services]) -> Response[Any]:
-    parameters = parameters_of(request)
-    asked = await services.asked_in_query(parameters)
-    option = await services.option(asked, (parameters.get("option") or [""])[-1])
-    back = address("/", canonical(parameters))
-    if isinstance(option, Option):
-        ranked = (await services.ranking(replace(asked, limit=1, offset=0))).ranked
-        view = OptionView(
-            option=option,
-            ranked=ranked,
-            workload=asked.workload.name,
-            sort=asked.sort,
-            now=services.clock(),
-            back=back,
-            provider_names=_provider_names(services),
-        )
-        return Template("option.html", context={"view": view})
-    if option is None:
-        heading, detail = "This offer is no longer there", "It is not among the current prices, or never was."
-    else:
-        heading, detail = f"{words.times(option.title)} cannot run this", option.detail
-    context = {"heading": heading, "detail": detail, "back": back}
-    return Template("gone.html", context=context, status_code=404 if option is None else 200)
-
-
 @get("/api", include_in_schema=False)
 async def api_page(request: AnyRequest) -> Template:
     twins = [Twin("OpenAPI", "/schema/openapi.json", "application/vnd.oai.openapi+json")]
@@ -100,27 +71,13 @@ async def static_file(version: FromPath[str], name: FromPath[str]) -> Response[b
     return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": cache})
 
 
+@get("/favicon.ico", include_in_schema=False)
+async def favicon() -> Response[bytes]:
+    """Some browsers ask for it whatever the page says."""
+    return Response(ASSETS["icon.svg"].content, media_type=ASSETS["icon.svg"].media_type)
+
+
 # The views -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionView:
-    """One option with its bill, its time and its memory."""
-
-    option: Option
-    ranked: int
-    workload: str
-    sort: str
-    now: datetime
-    back: str
-    provider_names: Mapping[str, str]
-
-    @property
-    def scale(self) -> TimeScale:
-        return time_scale([self.option.days.p50])
-
-    def provider_name(self, slug: str) -> str:
-        return self.provider_names.get(slug, slug)
 
 
 async def _view(services: Services, asked: RankingRequest, form: Form) -> RankingView:
@@ -134,7 +91,8 @@ async def _view(services: Services, asked: RankingRequest, form: Form) -> Rankin
         now=services.clock(),
         old=old_prices(services.market, services) if asked.as_of is None else (),
     )
-    return replace(view, charts=charts(ranking, asked, form, view.rows, view.scale))
+    freeing = await services.freeing_filter(asked)
+    return replace(view, charts=charts(ranking, asked, form, view.rows, view.scale), freeing=freeing)
 
 
 def _form(
@@ -160,6 +118,6 @@ def _provider_names(services: Services) -> dict[str, str]:
     return {slug: provider_name(slug, services.sources) for slug in slugs}
 
 
-router = Router("/", route_handlers=[ranking_page, option_page, api_page, static_file])
+router = Router("/", route_handlers=[ranking_page, api_page, static_file, favicon, *site.HANDLERS])
 
 __all__ = ["router", "template_config"]

@@ -65,6 +65,7 @@ def _themed(chart: altair.LayerChart | altair.VConcatChart) -> Any:
             domain=False,
             ticks=False,
             labelPadding=6,
+            labelOverlap=False,
         )
         .configure_text(color=TEXT, fontSize=12)
     )
