@@ -354,7 +354,7 @@ def _localised(language_: Language, value: str) -> str:
     """A number in an English sentence as this language writes it; another sentence in it is retold."""
     number = re.fullmatch(r"(\$?)([\d,]+(?:\.\d+)?)(%?)", value)
     if number is None:
-        return language_.retell(value)
+        return "; ".join(language_.retell(part) for part in value.split("; "))
     written = number[2].translate({ord(","): language_.group, ord("."): language_.decimal})
     if number[1]:
         return language_.in_dollars.with_symbol(written)

@@ -163,6 +163,11 @@ def query(name: str, description: str, kind: OpenAPIType = OpenAPIType.STRING, *
     )
 
 
+FORMAT: Final = query(
+    "format", "csv or parquet: the list as a file, whatever Accept says", enum=["json", "csv", "parquet"]
+)
+
+
 # Parts ---------------------------------------------------------------------------------------------------------------
 
 TYPES: Final = {
@@ -214,6 +219,15 @@ def _bounds(name: str) -> dict[str, Any]:
         "deadline_days": {"exclusive_minimum": 0},
         "budget_usd": {"exclusive_minimum": 0},
         "max_age_hours": {"exclusive_minimum": 0},
+        "host_watts": {"minimum": 0, "maximum": 20_000},
+        "gpu_watts": {"exclusive_minimum": 0, "maximum": 5000},
+        "measured_tokens_per_s": {"exclusive_minimum": 0},
+        "purchase_usd": {"minimum": 0},
+        "resale_usd": {"minimum": 0},
+        "lifetime_months": {"exclusive_minimum": 0, "maximum": 600},
+        "reference_hours": {"exclusive_minimum": 0},
+        **{name: {"minimum": 1} for name in ("layers", "width", "heads", "vocabulary", "seq_len", "reference_gpus")},
+        **{name: {"exclusive_minimum": 0} for name in ("parameters", "tokens", "tokens_per_step")},
     }
     return bounds.get(name, {})
 

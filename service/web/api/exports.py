@@ -13,6 +13,8 @@ import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException
 
+from service.parameters import FieldError, InvalidParameters
+from service.parameters.reader import shown
 from service.web.services import AnyRequest
 
 JSON: Final = "application/json"
@@ -20,8 +22,17 @@ CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 
 
+FORMATS: Final = {"json": JSON, "csv": CSV, "parquet": PARQUET}  # as `format` says them: a link cannot set Accept
+
+
 def accepted(request: AnyRequest, what: str) -> str:
-    """The form that the reader likes best. Raises 406 when it is none of the three."""
+    """The form that `format` names, or that the reader likes best. Raises 406 when it is none of the three."""
+    wanted = [value.strip() for value in request.query_params.getall("format", []) if value.strip()]
+    if wanted and wanted[-1] not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InvalidParameters([FieldError("format", f"must be one of {known}, not {shown(wanted[-1])}")])
+    if wanted:
+        return FORMATS[wanted[-1]]
     best = request.accept.best_match([JSON, CSV, PARQUET])
     if best is None:
         raise HTTPException(f"{what} can be had as {JSON}, {CSV} or {PARQUET}.", status_code=406)

@@ -19,7 +19,7 @@ from service.presentation.answers import DayPrice, OfferPrice, day_price, offer_
 from service.ranking.request import cursor_of
 from service.web.api.exports import JSON, accepted, exported
 from service.web.caching import PAST_PRICES
-from service.web.openapi import operation, problems, query
+from service.web.openapi import FORMAT, operation, problems, query
 from service.web.pages import WHOLE_LIST, Items, Paging
 from service.web.services import AnyRequest, Services, parameters_of
 
@@ -45,6 +45,7 @@ MOST_PRICES: Final = 100_000  # of one offer, in a file
             "limit": {"default": WHOLE_LIST, "meaning": "rows on a page, 1 to 1000"},
         },
         extra=[
+            FORMAT,
             query("id", "the id of one offer, as /api/v1/offers gives it"),
             query("since", f"from this day or time on; {DAYS_UNLESS_SAID} days unless said, at most {MOST_DAYS}"),
             query("until", "up to this day or time; now unless said"),

@@ -17,7 +17,7 @@ from service.ranking.request import RankingRequest
 from service.ranking.ways import kept
 from service.web.api.exports import JSON, accepted, exported
 from service.web.caching import PRICES
-from service.web.openapi import OFFER_FILTERS, operation, problems
+from service.web.openapi import FORMAT, OFFER_FILTERS, operation, problems
 from service.web.pages import WHOLE_LIST, Items, Paging
 from service.web.services import AnyRequest, Services, parameters_of
 
@@ -31,6 +31,7 @@ from service.web.services import AnyRequest, Services, parameters_of
     " `Accept: text/csv` or `application/vnd.apache.parquet` gives all of them at once, without paging.",
     operation_class=operation(
         query=OFFER_FILTERS,
+        extra=[FORMAT],
         changed={
             "pricing": {"default": None, "meaning": "purchase options to keep; all unless given"},
             "min_gpus": {"default": None, "meaning": "fewest GPUs of an offer"},

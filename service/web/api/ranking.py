@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 
 from service.parameters import EstimatesRequest, estimates_request
 from service.presentation.answers import MachineEstimate, machine_estimate
+from service.presentation.rows import RankingRow, ranking_row
 from service.ranking.option import Ranking
+from service.web.api.exports import JSON, accepted, exported
 from service.web.caching import PRICES
-from service.web.openapi import ESTIMATES_BODY, RANKING, RANKING_BODY, operation, problems
-from service.web.services import Services
+from service.web.openapi import ESTIMATES_BODY, FORMAT, RANKING, RANKING_BODY, operation, problems
+from service.web.services import AnyRequest, Services
 
 
 @get(
@@ -21,12 +25,19 @@ from service.web.services import Services
     tags=["ranking"],
     summary="Rank every way to run a workload",
     description="Everything is in the query, so that every ranking is a link."
-    " What was considered is ranked or excluded with a reason; a filter is not an exclusion.",
-    operation_class=operation(query=RANKING),
-    responses=problems(400, 503),
+    " What was considered is ranked or excluded with a reason; a filter is not an exclusion."
+    " `Accept: text/csv` or `application/vnd.apache.parquet` gives the options of the page as a table.",
+    operation_class=operation(query=RANKING, extra=[FORMAT]),
+    responses={
+        200: ResponseSpec(Ranking, description="The ranking", generate_examples=False),
+        **problems(400, 406, 503),
+    },
 )
-async def get_ranking(ranking: NamedDependency[Ranking]) -> Ranking:
-    return ranking
+async def get_ranking(request: AnyRequest, ranking: NamedDependency[Ranking]) -> Response[Any]:
+    form = accepted(request, "The ranking")
+    if form == JSON:
+        return Response(ranking, media_type=JSON)
+    return exported(form, [ranking_row(option) for option in ranking.options], RankingRow, "ranking")
 
 
 @post(
