@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any, NamedTuple
 
 import httpx
@@ -194,12 +195,12 @@ def gpus_of(plan: Plan) -> Gpus | None:
     total_gb = plan.gpu_vram_gb or (float(cloud["vram"]) if cloud else None)
     if "/" in str(plan.gpu_count) or (each_gb and total_gb and total_gb < each_gb):
         return None
-    if plan.id in COUNTS or plan.gpu_count:
-        count = int(COUNTS.get(plan.id) or plan.gpu_count or 0)
+    if said := re.fullmatch(r"\d{1,4}", str(COUNTS.get(plan.id, plan.gpu_count))):
+        count = int(said[0])
     elif metal:
         count = int(metal["count"] or 1)
     else:
-        count = round(total_gb / each_gb) if total_gb and each_gb else 1
+        count = round(total_gb / each_gb) if total_gb and each_gb and isfinite(total_gb) else 1
     return Gpus(card, count, each_gb or (total_gb / count if total_gb and count else None)) if count > 0 else None
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import localcontext
 from functools import cache, partial
 from typing import Final
 
@@ -15,7 +16,7 @@ import httpx
 import msgspec
 import structlog
 
-from providers.base import Answer, CredentialsRefused, Offer, PayloadChanged, Provider, ProviderUnavailable
+from providers.base import CALM, Answer, CredentialsRefused, Offer, PayloadChanged, Provider, ProviderUnavailable
 from providers.bundled import Bundled, published
 from service import store
 from service.catalogue import Catalogue
@@ -148,7 +149,17 @@ async def _remember(sessions: Sessions, slug: str, now: datetime) -> Memory:
 def judge(
     provider_class: type[Provider], fetched: Fetched, memory: Memory, catalogue: Catalogue, now: datetime
 ) -> CollectedRun:
-    """What came of a run: believed offers and rejections, or why there are none. Pure."""
+    """What came of a run: believed offers and rejections, or why there are none. Pure.
+
+    Lists hold numbers that are none (NaN, 1e999999). Calculating with them must not end a run: the check says so.
+    """
+    with localcontext(CALM):
+        return _judged(provider_class, fetched, memory, catalogue, now)
+
+
+def _judged(
+    provider_class: type[Provider], fetched: Fetched, memory: Memory, catalogue: Catalogue, now: datetime
+) -> CollectedRun:
     empty = CollectedRun(
         collector=provider_class.slug,
         source=provider_class.source,
