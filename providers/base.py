@@ -304,7 +304,7 @@ def decode_json(content: bytes) -> Any:
     """JSON with every non-integer number as Decimal, exactly as published. Raises PayloadChanged."""
     try:
         return _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadChanged(f"not JSON: {error}; it begins with {content[:60]!r}") from error
 
 
