@@ -71,7 +71,6 @@ class Point:
     x: float
     y: float
     series: str  # yours, on_demand, spot, reserved
-    listed: bool  # its option stands in the table of this page
     important: bool  # on the frontier, or one's own
     whisker: tuple[float, float, float, float] | None  # left, right, top, bottom
     words: str  # what a tooltip says: the same numbers as the row
@@ -118,7 +117,6 @@ class Asked:
     budget_usd: float | None = None
     x: Kind | None = None  # None: as the spread asks for
     y: Kind | None = None
-    listed: frozenset[str] = frozenset()  # ids of the options in the table
 
 
 def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked, box: Box = WIDE) -> Chart | None:
@@ -134,7 +132,7 @@ def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked,
         box=box,
         days_ticks=tuple(Tick(days(value), tick_label(value, language)) for value in days.steps),
         usd_ticks=tuple(Tick(cost(value), _amount(value, language)) for value in cost.steps),
-        points=tuple(_point(option, place, asked.listed) for option in drawn),
+        points=tuple(_point(option, place) for option in drawn),
         frontier=_steps([place.of(option) for option in frontier]),
         labels=tuple(_labels(options, frontier, place, box)),
         deadline=None if asked.deadline_days is None else days(scale.of(asked.deadline_days)),
@@ -199,7 +197,7 @@ def _drawn(options: Sequence[Option], most: int) -> list[Option]:
     return [*others[::step], *sorted(important, key=lambda option: option.kind == "local")]
 
 
-def _point(option: Option, place: Places, listed: frozenset[str]) -> Point:
+def _point(option: Option, place: Places) -> Point:
     important = option.on_frontier or option.kind == "local"
     x, y = place.of(option)
     return Point(
@@ -207,7 +205,6 @@ def _point(option: Option, place: Places, listed: frozenset[str]) -> Point:
         x=x,
         y=y,
         series=series(option),
-        listed=option.id in listed,
         important=important,
         whisker=_whisker(option, place) if important else None,
         words=_words(option, place.scale),

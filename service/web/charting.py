@@ -20,14 +20,13 @@ Pair = tuple[Chart | None, Chart | None]
 _drawn: OrderedDict[Hashable, Pair] = OrderedDict()
 
 
-def charts(ranking: Ranking, request: RankingRequest, form: Form, rows: Sequence[Option], scale: TimeScale) -> Pair:
+def charts(ranking: Ranking, request: RankingRequest, form: Form, scale: TimeScale) -> Pair:
     """For wide screens and for narrow ones."""
     asked = Asked(
         deadline_days=request.deadline_days,
         budget_usd=request.budget_usd,
         x=_kind(form.typed("x")),
         y=_kind(form.typed("y")),
-        listed=frozenset(option.id for option in rows),
     )
     key = (ranking.market.version, ranking.as_of if request.as_of else None, replace(request, as_of=None), asked, scale)
     if key not in _drawn:

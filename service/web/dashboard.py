@@ -92,7 +92,7 @@ async def _view(services: Services, asked: RankingRequest, form: Form) -> Rankin
         old=old_prices(services.market, services) if asked.as_of is None else (),
     )
     freeing = await services.freeing_filter(asked)
-    return replace(view, charts=charts(ranking, asked, form, view.rows, view.scale), freeing=freeing)
+    return replace(view, charts=charts(ranking, asked, form, view.scale), freeing=freeing)
 
 
 def _form(
