@@ -168,7 +168,8 @@ class Collector:
         """One per source that can be read: a missing secret is said in its state, and asked for nowhere."""
         readable = [slug for slug, source in self.sources.items() if source.kind != "bundled" and source.needs is None]
         watching = Job(name="states of sources", interval=WATCHING, run=self.log_states)
-        return [*[await self._job(slug) for slug in readable], watching]
+        jobs = [(self.sources[slug], await self._job(slug)) for slug in readable]
+        return [*[job for source, job in jobs if source.is_quick or job.last_started], watching]
 
     async def _job(self, slug: str) -> Job:
         """How the collections of a source stand: when it was last asked, and when it may be asked again."""

@@ -37,7 +37,7 @@ from service import catalogue, store
 from service.app import Collector
 from service.collect import make_client
 from service.database import Database
-from service.presentation.answers import source_of
+from service.presentation.answers import provider_answer, source_of
 from service.schedule import wait_of
 from service.settings import Settings
 
@@ -359,6 +359,21 @@ async def test_a_failing_source_is_asked_again_after_growing_waits_and_not_befor
     assert waits == [5, 10, 20, 40]
     assert patient.not_before is not None
     assert patient.not_before - NOON >= 29 * HOUR
+
+
+async def test_a_source_that_reads_gigabytes_waits_until_somebody_has_collected_it(fresh_database: Database) -> None:
+    class Huge(Cloud):
+        is_quick = False
+
+    collector = collector_of(fresh_database, Huge)
+    before = [job.name for job in await collector.jobs()]
+    state = provider_answer(source_of(Huge, {}), None, NOON)
+    await run_with(PRICE_LIST, fresh_database.sessions)
+    after = [job.name for job in await collector.jobs()]
+
+    assert before == ["states of sources"]
+    assert (state.state, "rig-or-rent collect cloud" in (state.detail or "")) == ("off", True)
+    assert after == ["collect cloud", "states of sources"]
 
 
 async def test_a_change_of_state_is_logged_once(fresh_database: Database) -> None:

@@ -388,6 +388,7 @@ class PriceSource:
     kind: str  # live, catalogue, bundled; rates: of currencies, which are no prices
     needs: str | None  # the variable of a missing secret
     interval: timedelta
+    is_quick: bool = True  # False: it reads gigabytes, and is left alone until somebody has collected it once
 
 
 class ProviderModule(Protocol):
@@ -398,6 +399,7 @@ class ProviderModule(Protocol):
     pricing_page: ClassVar[str]
     source: ClassVar[Source]
     interval: ClassVar[timedelta]
+    is_quick: ClassVar[bool]
 
     @classmethod
     def missing(cls, secrets: Mapping[str, str]) -> str | None: ...
@@ -411,6 +413,7 @@ def source_of(provider: type[ProviderModule], secrets: Mapping[str, str]) -> Pri
         kind=provider.source,
         needs=provider.missing(secrets),
         interval=provider.interval,
+        is_quick=provider.is_quick,
     )
 
 
@@ -441,6 +444,8 @@ def _state(
     """The first that holds: off for want of a secret, failing, stale, ok."""
     if source.needs:
         return "off", f"{source.needs} is not set"
+    if state is None and not source.is_quick:
+        return "off", f"reads gigabytes: on schedule once you have run `rig-or-rent collect {source.slug}`"
     if state is None:
         return "stale", "never collected"
     last = state.last_run

@@ -39,6 +39,7 @@ class EuropeanCentralBank:
     )
     source: ClassVar[Source] = "rates"
     interval: ClassVar[timedelta] = timedelta(hours=6)
+    is_quick: ClassVar[bool] = True
     url: ClassVar[str] = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
 
     @classmethod

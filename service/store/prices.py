@@ -64,7 +64,10 @@ async def current_prices(asked: Asked, at: datetime) -> Sequence[CurrentPrice]:
 
 
 async def live_providers(asked: Asked, at: datetime) -> set[str]:
-    """The providers that a believed live run had read by then; what lists say of them no longer counts."""
+    """The providers that a believed run of their own module had read by then; what lists say of them no longer counts.
+
+    A second module may read a part of a provider's prices, such as reservations; that part alone hides nothing.
+    """
     return {record["provider"] for record in await fetch(asked, LIVE_PROVIDERS, at)}
 
 
@@ -115,7 +118,7 @@ SELECT sku.id, price.id, collector, provider, seller, instance_type, gpu, gpu_co
 LIVE_PROVIDERS: Final = """
 SELECT DISTINCT provider
   FROM sku
- WHERE source = 'live' AND EXISTS (SELECT FROM price WHERE price.sku_id = sku.id AND price.first_seen <= $1)
+ WHERE source = 'live' AND collector = provider AND EXISTS (SELECT FROM price WHERE price.sku_id = sku.id AND price.first_seen <= $1)
 """
 
 KNOWN_PRICES: Final = """
