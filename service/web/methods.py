@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from typing import cast
+
+from litestar.enums import HttpMethod, ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 
 def head_as_get(app: ASGIApp) -> ASGIApp:
     """An application that answers HEAD as it would GET, but for the content."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != ScopeType.HTTP or scope["method"] != HttpMethod.HEAD:
             await app(scope, receive, send)
             return
 
@@ -18,7 +21,7 @@ def head_as_get(app: ASGIApp) -> ASGIApp:
                 message = {**message, "body": b""}
             await send(message)
 
-        scope["method"] = "GET"  # type: ignore[typeddict-item]
-        await app(scope, receive, send_without_content)
+        asked = cast(HTTPScope, {**scope, "method": HttpMethod.GET})
+        await app(asked, receive, send_without_content)
 
     return answer
