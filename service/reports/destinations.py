@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -150,9 +151,12 @@ def _apprise(reader: Reader) -> Destination | None:
 
 
 def is_known_to_apprise(url: str) -> bool:
-    import apprise  # knows a hundred services; only who uses one waits for them
+    """Whether one of its services reads this address."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what its hundred services import is not ours to mend
+        import apprise  # only who uses one of them waits for all
 
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
+        return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
 
 
 READERS: Final[Mapping[str, Callable[[Reader], Destination | None]]] = {

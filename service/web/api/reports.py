@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, PathParameter
 from litestar.response import Template
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,8 @@ from service.web.openapi import PAGING, operation, problems, query
 from service.web.pages import Items, asked_page
 from service.web.security import may_write
 from service.web.services import AnyRequest, Services, parameters_of
+
+ReportId = Annotated[str, PathParameter(description="as the list of reports names it")]
 
 ON_A_PAGE: Final = 50
 JSON, HTML, MARKDOWN, TEXT = "application/json", "text/html", "text/markdown", "text/plain"
@@ -70,9 +72,7 @@ async def list_reports(
         **problems(404, 406, 503),
     },
 )
-async def get_report(
-    request: AnyRequest, report_id: FromPath[str], session: NamedDependency[AsyncSession]
-) -> Response[Any]:
+async def get_report(request: AnyRequest, report_id: ReportId, session: NamedDependency[AsyncSession]) -> Response[Any]:
     row = await _row(session, report_id)
     accepted = request.accept.best_match([JSON, HTML, MARKDOWN, TEXT])
     if accepted == JSON:
@@ -89,12 +89,12 @@ async def get_report(
 
 
 @get("/reports/{report_id:str}", include_in_schema=False)
-async def report_page(report_id: FromPath[str], session: NamedDependency[AsyncSession]) -> Response[Any]:
+async def report_page(report_id: ReportId, session: NamedDependency[AsyncSession]) -> Response[Any]:
     return _page(await _row(session, report_id))
 
 
 @get("/reports/{report_id:str}/chart.png", include_in_schema=False)
-async def report_chart(report_id: FromPath[str], session: NamedDependency[AsyncSession]) -> Response[bytes]:
+async def report_chart(report_id: ReportId, session: NamedDependency[AsyncSession]) -> Response[bytes]:
     row = await _row(session, report_id)
     if row.chart is None:
         raise NotFoundException("This report has no picture.")

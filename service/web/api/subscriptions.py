@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import FromPath
+from litestar.params import PathParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
@@ -20,6 +20,8 @@ from service.web.openapi import NEEDS_KEY, PAGING, operation, problems
 from service.web.pages import Items, asked_page
 from service.web.security import require_key
 from service.web.services import AnyRequest, Services, parameters_of
+
+SubscriptionId = Annotated[str, PathParameter(description="as its creation, or the list of subscriptions, names it")]
 
 ON_A_PAGE: Final = 50
 BODY: Final[Mapping[str, Any]] = {
@@ -80,7 +82,7 @@ async def list_subscriptions(
     responses=problems(401, 404, 503),
 )
 async def get_subscription(
-    subscription_id: FromPath[str], session: NamedDependency[AsyncSession]
+    subscription_id: SubscriptionId, session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
     row = await store.subscription(session, subscription_id) if is_id(subscription_id) else None
     if row is None:
@@ -97,7 +99,7 @@ async def get_subscription(
     responses=problems(400, 401, 404, 503),
 )
 async def patch_subscription(
-    subscription_id: FromPath[str],
+    subscription_id: SubscriptionId,
     services: NamedDependency[Services],
     session: NamedDependency[AsyncSession],
     json_body: NamedDependency[object],
@@ -113,7 +115,7 @@ async def patch_subscription(
     responses=problems(400, 401, 404, 503),
 )
 async def put_subscription(
-    subscription_id: FromPath[str],
+    subscription_id: SubscriptionId,
     services: NamedDependency[Services],
     session: NamedDependency[AsyncSession],
     json_body: NamedDependency[object],
@@ -128,7 +130,7 @@ async def put_subscription(
     operation_class=operation(),
     responses=problems(401, 404, 503),
 )
-async def delete_subscription(subscription_id: FromPath[str], session: NamedDependency[AsyncSession]) -> None:
+async def delete_subscription(subscription_id: SubscriptionId, session: NamedDependency[AsyncSession]) -> None:
     await keeping.remove(session, known(subscription_id))
 
 
@@ -141,7 +143,7 @@ async def delete_subscription(subscription_id: FromPath[str], session: NamedDepe
     responses=problems(401, 404, 503),
 )
 async def pause_subscription(
-    subscription_id: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+    subscription_id: SubscriptionId, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
     return await keeping.pause(session, services.reports, known(subscription_id), paused=True)
 
@@ -155,7 +157,7 @@ async def pause_subscription(
     responses=problems(401, 404, 503),
 )
 async def resume_subscription(
-    subscription_id: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+    subscription_id: SubscriptionId, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
     return await keeping.pause(session, services.reports, known(subscription_id), paused=False)
 
@@ -169,7 +171,7 @@ async def resume_subscription(
     responses=problems(401, 404, 409, 503),
 )
 async def send_subscription(
-    subscription_id: FromPath[str], services: NamedDependency[Services]
+    subscription_id: SubscriptionId, services: NamedDependency[Services]
 ) -> Response[Mapping[str, str]]:
     try:
         report_id = await services.send_report(known(subscription_id))
