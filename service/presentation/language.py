@@ -187,8 +187,12 @@ class Language:
     # Names -----------------------------------------------------------------------------------------------------------
 
     def country(self, code: str, name: str | None = None) -> str:
-        """A country by its two letters; a state keeps the name it has in the catalogue."""
-        return (name or code) if self.code == "en" else _territories(self.code).get(code, name or code)
+        """A country by its two letters; a state keeps the name it has in the catalogue, its country does not."""
+        if self.code == "en":
+            return name or code
+        country, _, state = code.partition("-")
+        known = _territories(self.code).get(country, name or code)
+        return f"{(name or code).rpartition(', ')[0] or name or code}, {known}" if state else known
 
     def rate_words(self) -> str:
         """At which rate the amounts of a page are shown; nothing for dollars."""
@@ -351,8 +355,11 @@ def _retold(language_: Language, sentence: str) -> str:
 
 
 def _localised(language_: Language, value: str) -> str:
-    """A number in an English sentence as this language writes it; another sentence in it is retold."""
+    """A number in an English sentence as this language writes it; words and other sentences in it are retold."""
     number = re.fullmatch(r"(\$?)([\d,]+(?:\.\d+)?)(%?)", value)
+    words = value.split(" and ")
+    if all(word in _messages(language_.code) for word in words):
+        return language_.listed([language_.text(word) for word in words])
     if number is None:
         return "; ".join(language_.retell(part) for part in value.split("; "))
     written = number[2].translate({ord(","): language_.group, ord("."): language_.decimal})
