@@ -13,6 +13,7 @@ from service.ranking.option import Ranking
 from service.reports.compose import Fired, SourceState
 from service.reports.subscription import Alert
 
+ROUNDING: Final = 1e-9  # ten percent is ten percent
 HYSTERESIS: Final = 0.03  # a price has passed its limit clearly when it is three percent beyond; flicker is not news
 
 
@@ -106,7 +107,7 @@ def _change(alert: Alert, state: AlertState, seen: Seen) -> tuple[Fired | None, 
     if state.baseline_usd is None:
         return None, msgspec.structs.replace(state, baseline_usd=total)
     change = 100 * (total / state.baseline_usd - 1) if state.baseline_usd else 0.0
-    if abs(change) < alert.percent or _is_cooling(alert, state, seen.now):
+    if abs(change) < alert.percent - ROUNDING or _is_cooling(alert, state, seen.now):
         return None, state
     return Fired(kind="change", change_percent=change), AlertState(fired_at=seen.now, baseline_usd=total)
 
