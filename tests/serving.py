@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,8 +115,10 @@ async def client_of(database_url: str, data_dir: Path) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def served(database_url: str, data_dir: Path, *, workers: int = 1) -> AsyncIterator[str]:
-    """The address of `serve` as a process of its own."""
+async def served(
+    database_url: str, data_dir: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
+    """The address of `serve` as a process of its own; `settings` are variables of its environment."""
     port = _free_port()
     environment = {
         **os.environ,
@@ -124,6 +126,7 @@ async def served(database_url: str, data_dir: Path, *, workers: int = 1) -> Asyn
         "RIG_OR_RENT_DATA_DIR": str(data_dir),
         "RIG_OR_RENT_API_KEY": KEY,
         "RIG_OR_RENT_SCHEDULER": "off",
+        **(settings or {}),
     }
     command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--workers", str(workers)]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.DEVNULL)

@@ -63,11 +63,11 @@ def stacked(bars: Sequence[Bar], ticks: Sequence[Tick], marks: Sequence[Mark] = 
             y=alt.Y("y:Q", scale=y, axis=None),
             y2="y2:Q",
             color=alt.Color("fill:N", scale=None, legend=None),
-            tooltip=alt.Tooltip("words:N"),
         ),
         *_hatches(alt, parts),
         *_words(alt, parts, bars),
         *_marks(alt, marks, end),
+        _answering(alt, parts),
     ]
     return draw(alt.layer(*layers).properties(width=WIDTH, height=height))
 
@@ -99,8 +99,15 @@ def _hatches(alt: Any, parts: Sequence[dict[str, Any]]) -> Iterator[altair.Chart
         yield (
             alt.Chart(alt.InlineData(hatched))
             .mark_rect(stroke=None)
-            .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", color=alt.Color("hatch:N", scale=None), tooltip="words:N")
+            .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", color=alt.Color("hatch:N", scale=None))
         )
+
+
+def _answering(alt: Any, parts: Sequence[dict[str, Any]]) -> Any:
+    """What the pointer meets, above everything else."""
+    met = [{name: part[name] for name in ("x", "x2", "y", "y2", "words")} for part in parts]
+    data = alt.Chart(alt.InlineData(met))
+    return data.mark_rect(opacity=0).encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", tooltip=alt.Tooltip("words:N"))
 
 
 def _words(alt: Any, parts: Sequence[dict[str, Any]], bars: Sequence[Bar]) -> Iterator[altair.Chart]:

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from markupsafe import Markup
-
-if TYPE_CHECKING:
-    import altair
 
 SANS: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 TEXT, MUTED, RULE, CONTROL = "var(--text)", "var(--muted)", "var(--rule)", "var(--control)"
@@ -44,13 +41,13 @@ class Tick:
     text: str
 
 
-def draw(chart: altair.LayerChart | altair.VConcatChart) -> Drawing:
-    """The chart in the page's type and colours."""
+def draw(chart: Any) -> Drawing:
+    """An Altair chart in the page's type and colours."""
     spec = json.dumps(_themed(chart).to_dict(validate=False), separators=(",", ":"))
     return Drawing(svg=Markup(_svg(spec)), spec=Markup(spec.replace("<", "\\u003c")))
 
 
-def _themed(chart: altair.LayerChart | altair.VConcatChart) -> Any:
+def _themed(chart: Any) -> Any:
     return (
         chart.configure(font=SANS, background="transparent", padding=1)
         .configure_view(stroke=None)

@@ -55,7 +55,9 @@ def by_day(days: Sequence[Day], frame: Frame, end_label: str) -> Drawing:
     import altair as alt
 
     values = list(_values(days, frame))
-    upper = alt.layer(*_lines(alt, values, frame), *_end(alt, values, end_label)).properties(width=WIDTH, height=HEIGHT)
+    upper = alt.layer(*_lines(alt, values, frame), *_end(alt, values, end_label), _answering(alt, values)).properties(
+        width=WIDTH, height=HEIGHT
+    )
     return draw(alt.vconcat(upper, _strip(alt, values, frame), spacing=10).resolve_scale(x="shared"))
 
 
@@ -71,7 +73,9 @@ def of_offer(held: Sequence[Held], x_ticks: Sequence[Tick], y_ticks: Sequence[Ti
     y = alt.Y(
         "price:Q", scale=alt.Scale(domain=[0, y_ticks[-1].at], nice=False), axis=alt.Axis(**axis(y_ticks, title=None))
     )
-    values = [{"start": each.start, "end": each.end, "price": each.price, "words": each.words} for each in held]
+    values: list[dict[str, Any]] = [
+        {"start": each.start, "end": each.end, "price": each.price, "words": each.words} for each in held
+    ]
     rises = [
         {"start": after["start"], "price": before["price"], "to": after["price"]}
         for before, after in pairwise(values)
@@ -128,9 +132,6 @@ def _lines(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Iterator
         yield data.mark_line(color=LINE, strokeWidth=width, strokeJoin="round").encode(
             x=x, y=alt.Y(f"{field}:Q", scale=scale, axis=y_axis), detail="stretch:N"
         )
-    yield data.mark_point(size=90, opacity=0, filled=True).encode(
-        x=x, y=alt.Y("median:Q", scale=scale), tooltip=alt.Tooltip("words:N")
-    )
     alone = [value for value in values if [other["stretch"] for other in values].count(value["stretch"]) == 1]
     if alone:
         yield (
@@ -138,6 +139,14 @@ def _lines(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Iterator
             .mark_point(color=LINE, filled=True, size=24, opacity=1)
             .encode(x=x, y="median:Q")
         )
+
+
+def _answering(alt: Any, values: Sequence[dict[str, Any]]) -> Any:
+    """What the pointer meets, above everything else."""
+    data = alt.Chart(alt.InlineData(list(values)))
+    return data.mark_point(size=140, opacity=0, filled=True).encode(
+        x="x:Q", y="median:Q", tooltip=alt.Tooltip("words:N")
+    )
 
 
 def _end(alt: Any, values: Sequence[dict[str, Any]], label: str) -> Iterator[altair.Chart]:

@@ -59,20 +59,23 @@ def crossing_lines(
     layers = [layer for line in lines for layer in _line(alt, line, x, y, top)]
     layers += [layer for upright in uprights for layer in _upright(alt, upright, right, top)]
     layers += _names(alt, lines, right, top)
+    layers += [_answering(alt, line, top) for line in lines]
     return draw(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 
 def _line(alt: Any, line: Line, x: Any, y: Any, top: float) -> Iterator[altair.Chart]:
-    values = [
-        {"x": p.x, "y": p.y, "low": min(p.low, top), "high": min(p.high, top), "words": p.words} for p in line.points
-    ]
+    values = [{"x": p.x, "y": p.y, "low": min(p.low, top), "high": min(p.high, top)} for p in line.points]
     data = alt.Chart(alt.InlineData(values))
-    yield data.mark_area(color=line.color, opacity=BAND, clip=True).encode(
-        x=x, y=y.copy() if False else alt.Y("low:Q"), y2="high:Q"
-    )
+    yield data.mark_area(color=line.color, opacity=BAND, clip=True).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
     dash = [6, 4] if line.dashed else [1, 0]
     yield data.mark_line(color=line.color, strokeWidth=2, strokeDash=dash, clip=True).encode(x=x, y=y)
-    yield data.mark_point(size=150, opacity=0, filled=True, clip=True).encode(x=x, y=y, tooltip=alt.Tooltip("words:N"))
+
+
+def _answering(alt: Any, line: Line, top: float) -> Any:
+    """What the pointer meets, above everything else."""
+    values = [{"x": point.x, "y": point.y, "words": point.words} for point in line.points if point.y <= top]
+    data = alt.Chart(alt.InlineData(values))
+    return data.mark_point(size=240, opacity=0, filled=True).encode(x="x:Q", y="y:Q", tooltip=alt.Tooltip("words:N"))
 
 
 def _upright(alt: Any, upright: Upright, right: float, top: float) -> Iterator[altair.Chart]:

@@ -258,23 +258,37 @@ class OptionView:
         return self.found.lacks_gb if isinstance(self.found, ExclusionExample) else None
 
     @property
+    def card_is_short(self) -> bool:
+        """Whether it is the card's memory that is missing; else the machine's RAM."""
+        return self.plan is None or self.plan.memory_gb.needed > self.plan.memory_gb.available
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot run, in a sentence."""
+        if self.lacks_gb is None:
+            return ""
+        form = _("It lacks {gb} GB even with the most frugal plan.")
+        if not self.card_is_short:
+            form = _("It lacks {gb} GB of RAM beside each card, even with the most frugal plan.")
+        return self.said.text(form, gb=self.said.gigabytes(self.lacks_gb))
+
+    @property
     def memory_words(self) -> str:
         """Needs 10.4 of 12 GB: weights 3.8, …; with what is missing."""
         if self.plan is None or self.machine is None:
             return ""
-        gb = self.said.gigabytes
-        parts = ", ".join(f"{row.name} {gb(row.amount)}" for row in self.memory_rows if row.amount >= 0.05)
+        gb, memory = self.said.gigabytes, self.plan.memory_gb
         form = _("Needs {needed} of the card's {card} GB: {parts}.")
-        if self.lacks_gb:
+        if self.lacks_gb and self.card_is_short:
             form = _(
                 "Even the most frugal plan needs {needed} GB, {lacks} more than this card of {card} GB offers: {parts}."
             )
         return self.said.text(
             form,
-            needed=gb(self.plan.memory_gb.needed),
-            lacks=gb(self.lacks_gb or 0.0),
+            needed=gb(memory.needed),
+            lacks=gb(memory.needed - memory.available),
             card=whole_gb(self.said, self.machine.gpu.memory_gb),
-            parts=parts,
+            parts=", ".join(f"{row.name} {gb(row.amount)}" for row in self.memory_rows if row.amount >= 0.05),
         )
 
     @property

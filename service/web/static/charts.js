@@ -14,6 +14,8 @@ async function enliven(plot) {
   const place = document.createElement("div");
   place.className = "vega";
   place.hidden = true;
+  const box = still.getBoundingClientRect();
+  place.style.aspectRatio = `${box.width} / ${box.height}`;
   plot.append(place);
   await window.rigOrRentChart(place, JSON.parse(spec.textContent));
   place.setAttribute("aria-hidden", "true");
