@@ -225,7 +225,8 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.recipients += envelope.rcpt_tos
-        message = BytesParser(policy=MAIL_POLICY).parsebytes(bytes(envelope.content or b""))
+        assert isinstance(envelope.content, bytes)
+        message = BytesParser(policy=MAIL_POLICY).parsebytes(envelope.content)
         assert isinstance(message, EmailMessage)
         self.mail.append(message)
         return "250 Taken"

@@ -153,7 +153,8 @@ async def test_subscriptions_come_in_pages(client: Client) -> None:
     for _ in range(3):
         await create(client)
 
-    seen, cursor = [], ""
+    seen: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await client.get(SUBSCRIPTIONS, params={"limit": 2, "cursor": cursor}, headers=WITH_KEY)).json()
         seen += [each["id"] for each in page["items"]]

@@ -1,4 +1,4 @@
-"""A month of reports: exactly the expected ones leave, at the expected local times; also from a process often killed."""
+"""A month of reports: exactly the expected ones leave, at the expected local times; also when it is killed."""
 
 from __future__ import annotations
 

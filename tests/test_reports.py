@@ -126,7 +126,9 @@ async def test_a_rig_that_stays_cheapest_leaves_the_subject_to_renting(here: Wor
 
 async def test_no_subject_is_longer_than_sixty_characters(here: World) -> None:
     await here.see(spot_h100s("12.00"))
-    ranking = {"workload": {"name": "a workload whose name goes on and on " * 4, "reference": REFERENCE}} | {"rig": []}
+    ranking: Any = {"workload": {"name": "a workload whose name goes on and on " * 4, "reference": REFERENCE}} | {
+        "rig": []
+    }
 
     made = await a_week_later(here, spot_h100s("10.00"), ranking=ranking)
 
@@ -338,7 +340,9 @@ def test_a_source_that_stays_silent_is_told_once_until_it_is_back() -> None:
         state = SourceState(slug="cloud", name="Cloud One", state="stale", detail=None, last_success=at)
         return Seen(ranking=cast(Ranking, None), sources=(state,), now=NOON + timedelta(hours=hours))
 
-    alert, states, fired = Alert(kind="source_down", hours=24, cool_down_hours=0), {}, []
+    alert = Alert(kind="source_down", hours=24, cool_down_hours=0)
+    states: dict[str, AlertState] = {}
+    fired = []
     for hours, last in ((10, 0), (24, 0), (48, 0), (50, 49), (80, 49)):
         found, states = check([alert], states, seen(hours, last))
         fired += [hours] if found else []

@@ -1,6 +1,7 @@
 """Reports: what changed and what it means for one reader's run, made from the ranking and sent once.
 
-Reading order: report (the value), compose (how it is made), language (its words), mail_page, plain, chart (its forms);
-subscription (who wants one, and when), alerts; sealing, addresses, destinations (ways out); desk (making and
-delivering, together), feed.
+Reading order: report (the value), compose (how it follows from two rankings), language (its words), mail_page, plain,
+chart (its forms); subscription, destinations, alerts (what readers ask for), keeping (as it is kept and told);
+maker (one report in all its forms), desk (whose time has come, and the outbox), outgoing, senders, mail, addresses
+(the ways out), sealing (secrets), opening (all of it put together); feed.
 """

@@ -233,7 +233,7 @@ class _Composer:
         hidden = len(rest) - len(lines)
         if hidden > 0:
             key = "one_more_moved" if hidden == 1 else "more_moved"
-            lines.append(Change(direction="news", text=self.words.say(key, n=hidden)))
+            lines.append(self._news(key, n=hidden))
         return tuple(islice((*first, *lines), CHANGES))
 
     def _is_told(self, option: Option, lines: Sequence[Change]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,7 +26,7 @@ from service.parameters import InvalidParameters
 from service.reports import alerts as watching
 from service.reports.compose import Fired
 from service.reports.mail_page import UNSUBSCRIBE
-from service.reports.maker import Made, Maker, id_of
+from service.reports.maker import Made, Maker
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.reports.sealing import Sealer, Unreadable
 from service.reports.senders import Senders
@@ -347,8 +348,6 @@ def _active(row: StoredSubscription) -> list[store.StoredDestination]:
 
 
 def _stored(states: dict[str, watching.AlertState]) -> Any:
-    import msgspec
-
     return msgspec.to_builtins(states)
 
 
@@ -367,6 +366,3 @@ async def _within(waited: Coroutine[Any, Any, object], seconds: float) -> None:
             await waited
     except TimeoutError:
         return
-
-
-__all__ = ["Desk", "NoSuchSubscription", "NowhereToSend", "id_of", "next_attempt"]
