@@ -266,7 +266,7 @@ function ready() {
   hide();
   const copy = document.getElementById("copy");
   if (copy) {
-    copy.hidden = false;
+    delete copy.dataset.waits;
     copy.onclick = () => copyLink(copy);
   }
   if (form) addFilters();
