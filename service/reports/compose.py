@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -113,10 +113,11 @@ def compose(
     before: Shown | None,
     prices: Sequence[GpuPrices],
     sources: Sequence[SourceState],
+    offered: Set[str],  # the titles of all current offers
     now: datetime,
 ) -> Report:
     """The report of this moment."""
-    return _Composer(reader, ranking, before, prices, sources, now).report()
+    return _Composer(reader, ranking, before, prices, sources, offered, now).report()
 
 
 def shown_option(option: Option) -> ShownOption:
@@ -138,6 +139,7 @@ class _Composer:
     before: Shown | None
     prices: Sequence[GpuPrices]
     sources: Sequence[SourceState]
+    offered: Set[str]
     now: datetime
 
     # The whole -------------------------------------------------------------------------------------------------------
@@ -322,12 +324,9 @@ class _Composer:
         return Offers(lines=lines, count=len(new))
 
     def _vanished(self) -> Offers:
-        """What the last report showed and this whole ranking no longer has."""
-        if self.before is None or self.ranking.next_cursor is not None:
-            return Offers()
-        there = {option.title for option in self.ranking.options}
-        there |= {example.title for left in self.ranking.excluded for example in left.examples}
-        gone = [option for option in self.before.options.values() if option.title not in there]
+        """What the last report showed and nobody offers any more; what fell out of the ranking has not vanished."""
+        known = self.before.options.values() if self.before else ()
+        gone = [option for option in known if option.kind == "cloud" and option.title not in self.offered]
         lines = tuple(self._offer_line(option.title, option.cost_usd) for option in gone[:LISTED])
         return Offers(lines=lines, count=len(gone))
 

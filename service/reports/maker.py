@@ -32,7 +32,7 @@ from service.reports.report import Point, Reason, Report
 from service.reports.subscription import Subscription, request_of
 from service.store import StoredReport, StoredSubscription
 
-WHOLE: Final = 1000  # options: what vanished is known only of a whole ranking
+LOOKED_AT: Final = 200  # options whose prices may have moved
 KEPT: Final = 50  # options of the ranking that a report keeps
 REMEMBERED: Final = 256  # rankings of one market
 HISTORY: Final = tuple(timedelta(days=days) for days in range(30, 0, -3))  # at which medians are drawn
@@ -158,7 +158,8 @@ class Maker:
         reader = self._reader(subscription, subscription_id, reason, slot, request.sort, fired)
         prices = await self.gpu_prices(session, now)
         sources = self._memory.sources
-        return await asyncio.to_thread(_written, reader, ranking, before, prices, sources, now, slot)
+        offered = self._memory.titles(self.market)
+        return await asyncio.to_thread(_written, reader, ranking, before, prices, sources, offered, now, slot)
 
     def _reader(
         self,
@@ -193,9 +194,9 @@ class Maker:
         return Seen(ranking=await self.ranking(request, now), sources=relevant, now=now)
 
     async def ranking(self, request: RankingRequest, now: datetime) -> Ranking:
-        """The whole ranking of now. Many subscriptions ask the same question: it is answered once per market."""
+        """The ranking of now. Many subscriptions ask the same question: it is answered once per market."""
         return await self._memory.ranking(
-            self.market, replace(request, as_of=None, explain=False, limit=WHOLE, offset=0), self.estimator, now
+            self.market, replace(request, as_of=None, explain=False, limit=LOOKED_AT, offset=0), self.estimator, now
         )
 
     async def _source_states(self, session: AsyncSession, now: datetime) -> tuple[SourceState, ...]:
@@ -264,7 +265,15 @@ class Memory:
     prices_of: tuple[str, object] | None = None
     prices: tuple[GpuPrices, ...] = ()
     medians: OrderedDict[datetime, Mapping[str, float]] = field(default_factory=OrderedDict)
+    titles_of: Market | None = None
+    offered: frozenset[str] = frozenset()
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def titles(self, market: Market) -> frozenset[str]:
+        """Of everything that is offered."""
+        if self.titles_of is not market:
+            self.titles_of, self.offered = market, frozenset(row.title for row in market.offers.rows)
+        return self.offered
 
     def is_old(self, now: datetime, market: Market) -> bool:
         return self.asked_of is not market or self.asked_at is None or abs(now - self.asked_at) >= A_MOMENT
@@ -290,10 +299,11 @@ def _written(
     before: Shown | None,
     prices: tuple[GpuPrices, ...],
     sources: tuple[SourceState, ...],
+    offered: frozenset[str],
     now: datetime,
     slot: str,
 ) -> Made:
-    report = compose(reader, ranking, before, prices, sources, now)
+    report = compose(reader, ranking, before, prices, sources, offered, now)
     chart = as_png(report) if report.has_news or report.since is None else None
     unsubscribe = UNSUBSCRIBE if reader.subscription_id else ""
     return Made(
