@@ -30,7 +30,7 @@ from service.estimation.scaling import own_interconnect
 from service.estimation.workload import Workload
 from service.ranking.describe import offer_title, rig_title
 from service.ranking.offers import Estimates, Offers, PricedOffer
-from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank
+from service.ranking.rank import ExclusionExample, MarketState, Option, Ranking, find, rank, rank_with_sketch
 from service.ranking.request import RankingRequest
 from service.rates import Rates, shipped_rates
 from service.store import CurrentPrice, Run, current_prices, exchange_rates, live_providers
@@ -440,16 +440,30 @@ class _Answers:
 
 def current_ranking(market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime) -> Ranking:
     """Every way to run the workload at the prices of this market."""
-    estimates = estimator.of_machines(request.workload, request.method, market.machines)
-    at = request.as_of or now
     return rank(
         request,
         market.offers,
-        estimates,
+        estimator.of_machines(request.workload, request.method, market.machines),
         _of_rigs(request, estimator),
-        now=at,
+        now=request.as_of or now,
         market=market.state,
         notes=tuple(_differences(request, estimator)),
+    )
+
+
+def sketched_ranking(
+    market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime, most: int
+) -> tuple[Ranking, tuple[Option, ...]]:
+    """The same, and at most about so many of all options for a picture."""
+    return rank_with_sketch(
+        request,
+        market.offers,
+        estimator.of_machines(request.workload, request.method, market.machines),
+        _of_rigs(request, estimator),
+        now=request.as_of or now,
+        market=market.state,
+        notes=tuple(_differences(request, estimator)),
+        most=most,
     )
 
 

@@ -20,7 +20,7 @@ from service.ranking.cost import interruption_growth
 from service.ranking.describe import offer_title
 from service.ranking.offers import Estimates, Offers, PricedOffer
 from service.ranking.option import ExclusionExample, MarketState, Option, Ranking
-from service.ranking.rank import find, rank
+from service.ranking.rank import find, rank, rank_with_sketch
 from service.ranking.request import RankingRequest
 
 MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None, sources={})
@@ -100,6 +100,13 @@ def found(option_id: str, offers: Sequence[PricedOffer], asked: RankingRequest) 
     estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
     return find(option_id, asked, columns, estimates, of_rigs, now=NOON)
+
+
+def sketch(offers: Sequence[PricedOffer], asked: RankingRequest, most: int) -> tuple[Ranking, tuple[Option, ...]]:
+    columns = Offers.of(offers)
+    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
+    of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
+    return rank_with_sketch(asked, columns, estimates, of_rigs, now=NOON, market=MARKET, most=most)
 
 
 def names(ranking: Ranking) -> list[str]:
@@ -672,3 +679,20 @@ def test_the_answer_is_out_of_stock_only_if_all_is(offers: list[PricedOffer], as
         assert not may_be_had or answer in may_be_had
     if may_be_had and ranking.answer.cheapest:
         assert ranking.answer.cheapest.cost_usd.p50 == min(option.cost_usd.p50 for option in may_be_had)
+
+
+# A picture of it -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sketch_holds_the_frontier_and_what_one_owns_and_some_of_all_others() -> None:
+    offers = [offer(f"{number:03}", usd=2 + number / 100, gpus=1 + number % 3) for number in range(300)]
+    asked = request(rigs=(rig("RTX 4070"),), limit=5)
+
+    ranking, drawn = sketch(offers, asked, most=50)
+    everything = ranked(offers, request(rigs=(rig("RTX 4070"),))).options
+
+    important = {option.id for option in everything if option.on_frontier or option.kind == "local"}
+    assert important <= {option.id for option in drawn}
+    assert 40 <= len(drawn) <= 50
+    assert [option.rank for option in drawn] == sorted(option.rank for option in drawn)
+    assert ranking == ranked(offers, asked)

@@ -113,6 +113,7 @@ class Chart:
 class Asked:
     """What a reader may ask of the chart."""
 
+    of: int  # how many options there are; those that are drawn are some of them
     deadline_days: float | None = None
     budget_usd: float | None = None
     x: Kind | None = None  # None: as the spread asks for
@@ -140,8 +141,8 @@ def cost_against_days(options: Sequence[Option], scale: TimeScale, asked: Asked,
         days_kind=days.kind,
         usd_kind=cost.kind,
         drawn=len(drawn),
-        of=len(options),
-        summary=_summary(options, frontier, scale),
+        of=asked.of,
+        summary=_summary(asked.of, frontier, scale),
         frontier_options=tuple(frontier),
     )
 
@@ -276,10 +277,10 @@ def _is_free(extent: Extent, placed: Sequence[Extent], box: Box) -> bool:
     return inside and all(right < o[0] or o[2] < left or bottom < o[1] or o[3] < top for o in placed)
 
 
-def _summary(options: Sequence[Option], frontier: Sequence[Option], scale: TimeScale) -> str:
+def _summary(of: int, frontier: Sequence[Option], scale: TimeScale) -> str:
     """The chart in words, for those who do not see it."""
     language = scale.language
-    start = language.count("Scatter of {n} option.", "Scatter of {n} options.", len(options))
+    start = language.count("Scatter of {n} option.", "Scatter of {n} options.", of)
     if len(frontier) < 2:
         return start
     soonest, cheapest = frontier[0], frontier[-1]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -237,15 +236,13 @@ def _cheapest(option: Option, scale: TimeScale) -> Markup:
 
 def _close_call(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     """Machines of one GPU and count count as one, else ten clouds with the same card would always tie."""
-    groups: defaultdict[tuple[str, int, str], list[Option]] = defaultdict(list)
-    for option in ranking.options:
-        groups[option.machine.gpu, option.machine.gpu_count, option.kind].append(option)
-    chances = {key: sum(option.probability_cheapest or 0 for option in group) for key, group in groups.items()}
-    named = [key for key in sorted(chances, key=lambda key: -chances[key]) if chances[key] >= NAMED_FROM][:3]
-    if len(named) < 2 or chances[named[0]] >= CALL_FROM:
+    named = [each for each in ranking.answer.contenders if each.probability_cheapest >= NAMED_FROM]
+    if len(named) < 2 or named[0].probability_cheapest >= CALL_FROM:
         return
-    costs = [groups[key][0].cost_usd.p50 for key in named]
-    machines = language.listed([f"{_machine(*key, language)} ({language.share(chances[key])})" for key in named])
+    costs = [each.option.cost_usd.p50 for each in named]
+    machines = language.listed(
+        [f"{_at_home(each.option, language)} ({language.share(each.probability_cheapest)})" for each in named]
+    )
     form = _("Too close to call: {machines} may each be cheapest, at {low} to {high}.")
     low, high = language.usd(min(costs)), language.usd(max(costs))
     yield Sentence(language.say(form, machines=machines, low=low, high=high), "note")
@@ -361,7 +358,8 @@ def _stale_winner(ranking: Ranking, now: datetime, language: Language) -> Iterat
     if cheapest is None or cheapest.offer is None or not cheapest.offer.stale:
         return
     seen = cheapest.offer.observed_at
-    fresh = next((option for option in ranking.options if option.offer is None or not option.offer.stale), None)
+    able = [option for option in ranking.options if option.offer is None or not option.offer.stale]
+    fresh = min(able, key=lambda option: option.cost_usd.p50, default=None)
     form = _("The price behind this answer is {age} old (seen {date}).")
     text = language.say(form, age=language.lasting(now - seen), date=language.moment(seen))
     if fresh:
@@ -438,9 +436,10 @@ def _card(rig: Option) -> str:
     return rig.machine.gpu if rig.machine.gpu_count == 1 else machine(rig)
 
 
-def _machine(gpu: str, count: int, kind: str = "cloud", language: Language = ENGLISH) -> str:
-    written = f"{count}× {gpu}"
-    return times(f"{written} at home", language) if kind == "local" else written
+def _at_home(option: Option, language: Language) -> str:
+    """8× H100 SXM, whoever rents it out; 1× RTX 4070 at home."""
+    written = machine(option)
+    return times(f"{written} at home", language) if option.kind == "local" else written
 
 
 def place(rank: int, language: Language = ENGLISH) -> str:

@@ -49,6 +49,7 @@ __all__ = [
     "RigUse",
     "find",
     "rank",
+    "rank_with_sketch",
 ]
 
 EXAMPLES = 5
@@ -66,7 +67,28 @@ def rank(
     notes: Sequence[str] = (),
 ) -> Ranking:
     """Every way to run the workload, in order. `estimates` go by the market's machines, `rig_estimates` by the rigs."""
+    return _told(Standings.of(request, offers, estimates, rig_estimates, now), now, market, notes)
+
+
+def rank_with_sketch(
+    request: RankingRequest,
+    offers: Offers,
+    estimates: Estimates,
+    rig_estimates: Estimates,
+    *,
+    now: datetime,
+    market: MarketState,
+    notes: Sequence[str] = (),
+    most: int,
+) -> tuple[Ranking, tuple[Option, ...]]:
+    """The ranking, and at most about so many of all its options for a picture, in order."""
     standings = Standings.of(request, offers, estimates, rig_estimates, now)
+    drawn = tuple(standings.option(place) for place in standings.sampled(most))
+    return _told(standings, now, market, notes), drawn
+
+
+def _told(standings: Standings, now: datetime, market: MarketState, notes: Sequence[str]) -> Ranking:
+    request = standings.request
     page = range(request.offset, min(request.offset + request.limit, len(standings.order)))
     return Ranking(
         workload=described_workload(request.workload),
@@ -179,6 +201,14 @@ class Standings:
         rigs = (way for way in range(len(ways.rigs)) if option_id(ways, way) == wanted)
         places = np.flatnonzero(ways.way == next(chain(rigs, rows), -1))
         return int(places[0]) if len(places) else None
+
+    def sampled(self, most: int) -> list[int]:
+        """Places in order: the frontier and the rigs whole, of the others every so many."""
+        important = self.on_frontier[self.order] | self.ways.is_local[self.order]
+        others = np.flatnonzero(~important)
+        step = max(1, -(-len(others) // max(1, most - int(important.sum()))))
+        places: list[int] = self.order[np.sort(np.concatenate([np.flatnonzero(important), others[::step]]))].tolist()
+        return places
 
     def first(self, sort: Sort) -> int | None:
         """The first of those that may be the answer."""

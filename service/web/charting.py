@@ -20,9 +20,10 @@ Pair = tuple[Chart | None, Chart | None]
 _drawn: OrderedDict[Hashable, Pair] = OrderedDict()
 
 
-def charts(ranking: Ranking, request: RankingRequest, form: Form, scale: TimeScale) -> Pair:
+def charts(drawn: Sequence[Option], ranking: Ranking, request: RankingRequest, form: Form, scale: TimeScale) -> Pair:
     """For wide screens and for narrow ones."""
     asked = Asked(
+        of=ranking.ranked,
         deadline_days=request.deadline_days,
         budget_usd=request.budget_usd,
         x=_kind(form.typed("x")),
@@ -30,7 +31,7 @@ def charts(ranking: Ranking, request: RankingRequest, form: Form, scale: TimeSca
     )
     key = (ranking.market.version, ranking.as_of if request.as_of else None, replace(request, as_of=None), asked, scale)
     if key not in _drawn:
-        _drawn[key] = _both(ranking.options, scale, asked)
+        _drawn[key] = _both(drawn, scale, asked)
     _drawn.move_to_end(key)
     while len(_drawn) > REMEMBERED:
         _drawn.popitem(last=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -14,6 +14,7 @@ from litestar.response import Redirect, Template
 
 from service.market import provider_name
 from service.parameters import FieldError, InvalidParameters
+from service.presentation.chart import WIDE
 from service.presentation.language import Language
 from service.ranking.request import RankingRequest
 from service.web import site
@@ -25,8 +26,6 @@ from service.web.frame import Twin, page, reader_of
 from service.web.services import AnyRequest, Services, parameters_of
 from service.web.templating import ASSETS, template_config
 from service.web.view import RankingView
-
-MOST_OPTIONS: Final = 5000  # that one chart samples from
 
 
 @get("/", include_in_schema=False, opt=PRICES)
@@ -81,18 +80,17 @@ async def favicon() -> Response[bytes]:
 
 
 async def _view(services: Services, asked: RankingRequest, form: Form) -> RankingView:
-    """Every option is asked for, and the table shows one page of them: the chart draws the same ranking."""
-    whole = replace(asked, limit=max(MOST_OPTIONS, asked.offset + asked.limit), offset=0)
-    ranking = await services.ranking(whole)
+    """One page of the ranking for the table, and some of all its options for the chart."""
+    ranking, drawn = await services.sketched_ranking(asked, WIDE.most_points)
     view = RankingView(
         form=form,
         request=asked,
         ranking=ranking,
         now=services.clock(),
         old=old_prices(services.market, services) if asked.as_of is None else (),
+        freeing=await services.freeing_filter(asked),
     )
-    freeing = await services.freeing_filter(asked)
-    return replace(view, charts=charts(ranking, asked, form, view.scale), freeing=freeing)
+    return replace(view, charts=charts(drawn, ranking, asked, form, view.scale))
 
 
 def _form(

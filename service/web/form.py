@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 from urllib.parse import urlencode
+
+import numpy as np
 
 from service.catalogue import Catalogue
 from service.estimation.workload import Optimizer, Precision
 from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_WORKLOAD, PARAMETERS, FieldError
 from service.presentation.language import DEFAULT_CURRENCY, ENGLISH, Language
 from service.presentation.language import marked as _
-from service.ranking.offers import Offers
+from service.ranking.offers import Coded, Offers
 
 Parameters = Mapping[str, Sequence[str]]
+T = TypeVar("T")
 
 PAGE_NAMES: Final = ("lang", "currency", "x", "y")  # of pages only: how an answer is shown
 DEFAULTS: Final = {
@@ -291,15 +294,15 @@ class Form:
 
     @property
     def gpus(self) -> dict[str, int]:
-        return _counted(row.machine.gpu.name for row in self.offers.rows)
+        return _counted(self.offers.machine, lambda machine: machine.gpu.name)
 
     @property
     def providers(self) -> dict[str, int]:
-        return _counted(row.provider for row in self.offers.rows)
+        return _counted(self.offers.provider, str)
 
     @property
     def cloud_countries(self) -> dict[str, int]:
-        return _counted(row.country for row in self.offers.rows)
+        return _counted(self.offers.country, lambda code: code)
 
     def choices(self, name: str) -> dict[str, str]:
         """What a choice of few holds, in words."""
@@ -379,9 +382,14 @@ class Form:
         return self.language.text("Change: {parts}", parts=", ".join(parts))
 
 
-def _counted(values: object) -> dict[str, int]:
+def _counted(column: Coded[T], named: Callable[[T], str | None]) -> dict[str, int]:
     """Each value with how often it is offered, by name."""
-    counts = Counter(value for value in values if value)  # type: ignore[attr-defined]
+    counts: Counter[str] = Counter()
+    for value, count in zip(
+        column.values, np.bincount(column.codes, minlength=len(column.values)).tolist(), strict=True
+    ):
+        if count and (name := named(value)):
+            counts[name] += count
     return dict(sorted(counts.items(), key=lambda item: item[0].lower()))
 
 

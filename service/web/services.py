@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from litestar import Request
@@ -20,7 +21,7 @@ from service import store
 from service.catalogue import Catalogue
 from service.database import Database, DatabaseUnavailable
 from service.estimation.workload import Workload
-from service.market import Market, Markets, RememberingEstimator, current_ranking, find_option
+from service.market import Market, Markets, RememberingEstimator, current_ranking, find_option, sketched_ranking
 from service.parameters import (
     OWN_WORKLOAD,
     FieldError,
@@ -38,6 +39,8 @@ from service.reports.desk import Desk
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 
+REMEMBERED_RANKINGS: Final = 32  # with some 600 options each, about 1 MB
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -53,7 +56,9 @@ class Services:
     api_key: str
     clock: Callable[[], datetime]
     runs_of_gpu: Mapping[str, tuple[str, ...]]  # published runs behind the estimates, by GPU
+    remembered: OrderedDict[Hashable, object] = field(default_factory=OrderedDict)  # what pages have drawn
     started: set[asyncio.Task[object]] = field(default_factory=set)  # collections that somebody asked for
+    sketched: OrderedDict[Hashable, tuple[Ranking, tuple[Option, ...]]] = field(default_factory=OrderedDict)
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)  # one ranking at a time: they share the estimator
 
     @asynccontextmanager
@@ -132,6 +137,20 @@ class Services:
         market = await self.markets.at(request.as_of)
         async with self.counting:
             return await asyncio.to_thread(current_ranking, market, request, self.estimator, self.clock())
+
+    async def sketched_ranking(self, request: RankingRequest, most: int) -> tuple[Ranking, tuple[Option, ...]]:
+        """The ranking, with some of all its options for a picture; from memory where it was asked of these prices."""
+        market, now = await self.markets.at(request.as_of), self.clock()
+        key = (market.version, request, most, None if request.max_age_hours is None else f"{now:%Y-%m-%dT%H:%M}")
+        if key in self.sketched:
+            self.sketched.move_to_end(key)
+            return self.sketched[key]
+        async with self.counting:
+            found = await asyncio.to_thread(sketched_ranking, market, request, self.estimator, now, most)
+        self.sketched[key] = found
+        while len(self.sketched) > REMEMBERED_RANKINGS:
+            self.sketched.popitem(last=False)
+        return found
 
     async def freeing_filter(self, request: RankingRequest) -> tuple[str, int] | None:
         """Where no cloud offer passes the filters: the one without which most would, and how many."""
