@@ -89,6 +89,8 @@ def _seen(at: datetime, back: int) -> Iterator[Observation]:
             observed_at=at,
             available=(True, None, True, False)[number % 4] if number != 3 else True,
         )
+    if back > DAYS - 6:
+        yield observation("gone.1x", "1.99", region="us-east", collector="runpod", provider="cloud", observed_at=at)
     yield observation(
         "=1+1",
         "0.31",

@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 
 from service.parameters.machines import MOST_GPUS
 from service.presentation.answers import OfferRow, offer_row
+from service.ranking.offers import PricedOffer
 from service.ranking.request import RankingRequest
 from service.ranking.ways import kept
 from service.web.api.exports import JSON, accepted, exported
@@ -45,22 +46,25 @@ from service.web.services import AnyRequest, Services, parameters_of
     },
 )
 async def list_offers(request: AnyRequest, services: NamedDependency[Services]) -> Response[Any]:
-    rows, paging = await asked_rows(services, parameters_of(request))
+    found, paging = await asked_offers(services, parameters_of(request))
     form = accepted(request, "Offers")
-    return Response(paging.of(rows), media_type=JSON) if form == JSON else exported(form, rows, OfferRow, "offers")
+    if form == JSON:
+        page = paging.of(found)
+        return Response(Items(tuple(map(offer_row, page.items)), page.next_cursor), media_type=JSON)
+    return exported(form, [offer_row(offer) for offer in found], OfferRow, "offers")
 
 
 HANDLERS = [list_offers]
 
 
-async def asked_rows(services: Services, parameters: Mapping[str, Sequence[str]]) -> tuple[list[OfferRow], Paging]:
+async def asked_offers(services: Services, parameters: Mapping[str, Sequence[str]]) -> tuple[list[PricedOffer], Paging]:
     """All offers that pass the filters, and which of them stand on the page that is asked for."""
     asked = await services.asked_in_query({name: parameters.get(name, ()) for name in OFFER_FILTERS})
     market = await services.markets.at(asked.as_of)
     given = {name for name in OFFER_FILTERS if any(value.strip() for value in parameters.get(name, ()))}
     keep = kept(_wide(asked, given), market.offers, asked.as_of or services.clock())
-    rows = [offer_row(market.offers.rows[place]) for place in np.flatnonzero(keep).tolist()]
-    return rows, Paging(asked.limit if "limit" in given else WHOLE_LIST, asked.offset)
+    found = [market.offers.rows[place] for place in np.flatnonzero(keep).tolist()]
+    return found, Paging(asked.limit if "limit" in given else WHOLE_LIST, asked.offset)
 
 
 def _wide(asked: RankingRequest, given: set[str]) -> RankingRequest:

@@ -65,7 +65,9 @@ async def _view(visit: Visit, asked: RankingRequest, ranking: Ranking) -> BreakE
         return view
     view = replace(view, sides=Sides(local=local, cloud=cloud, rig=rig, purchase=_purchase(visit, rig)))
     key = ("break-even", visit.services.market.version, visit.said, asked, view.sides.purchase if view.sides else None)
-    return replace(view, charts=await drawn(key, lambda: tuple(_drawn(chart, visit.said) for chart in view.kinds)))
+    return replace(
+        view, charts=await drawn(visit.services, key, lambda: tuple(_drawn(chart, visit.said) for chart in view.kinds))
+    )
 
 
 @dataclass(frozen=True, slots=True)

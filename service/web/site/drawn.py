@@ -1,10 +1,9 @@
-"""Charts of pages, drawn once for each market, question and language; and the script that makes them answer."""
+"""Charts of pages and what they show, made once for each market, question and language; and the charts' script."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import cache
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -14,26 +13,28 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from service.presentation.charts import drawing
-from service.presentation.charts.drawing import Drawing
+from service.web.services import Services
 
-Drawn = TypeVar("Drawn")
+T = TypeVar("T")
 
-REMEMBERED: Final = 256  # sets of charts, some 30 KB each
-
-_memory: OrderedDict[Hashable, object] = OrderedDict()
+REMEMBERED: Final = 256  # sets of charts, some 30 KB each, and what they show
 
 
-async def drawn(key: Hashable, draw: Callable[[], Drawn]) -> Drawn:
+async def drawn(services: Services, key: Hashable, draw: Callable[[], T]) -> T:
     """What `draw` gives, from memory if this was drawn before; else beside the event loop."""
-    if key in _memory:
-        _memory.move_to_end(key)
-        found: Drawn = _memory[key]  # type: ignore[assignment]
-        return found
-    made = await asyncio.to_thread(draw)
-    _memory[key] = made
-    while len(_memory) > REMEMBERED:
-        _memory.popitem(last=False)
-    return made
+    return await remembered(services, key, lambda: asyncio.to_thread(draw))
+
+
+async def remembered(services: Services, key: Hashable, look_up: Callable[[], Awaitable[T]]) -> T:
+    """What `look_up` gives, or gave before for the same key: it names all that the answer depends on."""
+    memory = services.remembered
+    if key not in memory:
+        memory[key] = await look_up()
+    memory.move_to_end(key)
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)
+    found: T = memory[key]  # type: ignore[assignment]
+    return found
 
 
 @cache
@@ -49,6 +50,3 @@ async def chart_script(version: FromPath[str]) -> Response[bytes]:
         raise NotFoundException
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return Response(await asyncio.to_thread(drawing.script), media_type="text/javascript", headers=headers)
-
-
-__all__ = ["Drawing", "chart_script", "drawn", "script_address"]

@@ -27,6 +27,7 @@ from service.presentation.numbers import TimeScale, time_scale
 from service.ranking.describe import rig_title
 from service.ranking.option import ExclusionExample, Option
 from service.ranking.request import RankingRequest
+from service.web.caching import PAST_PRICES
 from service.web.form import address
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
@@ -34,6 +35,7 @@ from service.web.site.drawn import drawn
 from service.web.site.visit import Visit
 
 MOST_PRICES: Final = 500  # of one offer, in its chart
+MOST_CARDS: Final = 3  # times the card's memory that a bar of the machine's RAM may take beside it
 SMALLEST_SHARE: Final = 0.02  # smaller parts of a bar are drawn as one
 
 
@@ -67,7 +69,7 @@ ORDERS: Final = {"cost": _("by cost"), "days": _("by days"), "score": _("by scor
 BILL: Final = ("compute", "electricity", "hardware", "interruptions", "setup", "minimum", "storage", "egress")
 
 
-@get("/option", include_in_schema=False)
+@get("/option", include_in_schema=False, opt=PAST_PRICES)
 async def option_page(request: AnyRequest, services: NamedDependency[Services]) -> Response[Any]:
     visit = Visit.of(request, services)
     asked = await services.asked_in_query(visit.parameters)
@@ -103,7 +105,7 @@ async def _view(visit: Visit, asked: RankingRequest, found: Option | ExclusionEx
         prices=tuple(reversed(prices)),
     )
     key = ("option", services.markets.version_with_past, found.id, visit.said, asked, len(prices))
-    return replace(view, charts=await drawn(key, lambda: _charts(view)))
+    return replace(view, charts=await drawn(services, key, lambda: _charts(view)))
 
 
 async def _prices(visit: Visit, option_id: str, until: datetime, most: int) -> list[OfferPrice]:
@@ -283,13 +285,16 @@ class OptionView:
             form = _(
                 "Even the most frugal plan needs {needed} GB, {lacks} more than this card of {card} GB offers: {parts}."
             )
-        return self.said.text(
+        words = self.said.text(
             form,
             needed=gb(memory.needed),
             lacks=gb(memory.needed - memory.available),
             card=whole_gb(self.said, self.machine.gpu.memory_gb),
             parts=", ".join(f"{row.name} {gb(row.amount)}" for row in self.memory_rows if row.amount >= 0.05),
         )
+        if not memory.host_needed:
+            return words
+        return f"{words} {self.said.text(_('In the machine’s RAM: {gb} GB.'), gb=gb(memory.host_needed))}"
 
     @property
     def settings(self) -> str:
@@ -343,7 +348,7 @@ class OptionView:
 
 def seconds(said: Language, amount: float) -> str:
     if amount >= 10:
-        return f"{said.number(amount, 1)} s"
+        return f"{said.number(amount, 0 if amount >= 1000 else 1)} s"
     return f"{said.number(amount, 2)} s" if amount >= 0.1 else f"{said.number(amount * 1000, 1)} ms"
 
 
@@ -470,7 +475,7 @@ def _memory(view: OptionView) -> Drawing | None:
         return None
     said, card, memory = view.said, view.machine.gpu.memory_gb, view.plan.memory_gb
     found = [Bar(label=said.text(_("on each card")), parts=tuple(_memory_parts(view, memory.available)))]
-    if memory.host_needed:
+    if 0 < memory.host_needed <= MOST_CARDS * card:
         host = Part(
             amount=memory.host_needed,
             color=3,
@@ -478,7 +483,7 @@ def _memory(view: OptionView) -> Drawing | None:
             inside=f"{said.gigabytes(memory.host_needed)} GB",
         )
         found.append(Bar(label=said.text(_("in the machine's RAM")), parts=(host,)))
-    end = max(card, memory.needed, memory.host_needed)
+    end = max(card, *(sum(part.amount for part in bar.parts) for bar in found))
     marks = [
         Mark(at=card, label=said.text(_("card: {gb} GB"), gb=whole_gb(said, card))),
         Mark(at=memory.available, label="", dashed=True),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from itertools import pairwise
-from statistics import median
 from typing import Any, Final
 
 from litestar import get
@@ -19,23 +18,23 @@ from service import store
 from service.collect.rates import rates_at
 from service.parameters import FieldError, InvalidParameters
 from service.presentation import words
-from service.presentation.answers import OfferRow
 from service.presentation.charts import history, scale
 from service.presentation.charts.drawing import Drawing
 from service.presentation.charts.history import Day
 from service.presentation.language import Language
+from service.ranking.offers import PricedOffer
 from service.ranking.request import cursor_of
 from service.rates import Rates
 from service.store import DayOfGpu
 from service.store.changes import PriceChange, price_changes
 from service.web.api.exports import CSV, PARQUET
-from service.web.api.prices import asked_rows
+from service.web.api.prices import asked_offers
 from service.web.caching import PAST_PRICES
 from service.web.form import address
 from service.web.frame import Twin
 from service.web.openapi import OFFER_FILTERS
 from service.web.services import AnyRequest, Services
-from service.web.site.drawn import drawn
+from service.web.site.drawn import drawn, remembered
 from service.web.site.option import money_ticks
 from service.web.site.visit import Visit
 
@@ -67,30 +66,39 @@ RANGE_WORDS: Final = {
 async def prices_page(request: AnyRequest, services: NamedDependency[Services]) -> Template:
     visit = Visit.of(request, services)
     chosen = _range(visit)
-    rows, paging = await asked_rows(services, visit.parameters)
-    rows.sort(key=lambda row: (row.available is False, row.usd_per_hour / row.gpu_count, row.provider, row.id))
-    gpus = _gpus(visit, rows)
-    past = await _past(visit, chosen, gpus)
+    found, paging = await asked_offers(services, visit.parameters)
+    filters = {name: values for name in OFFER_FILTERS if (values := visit.all_given(name))}
+    narrowed = tuple((name, tuple(values)) for name, values in filters.items() if name not in ("limit", "cursor"))
+    about = (services.markets.version_with_past, visit.now.date(), narrowed)
+    gpus = _gpus(visit, found)
+    past = await remembered(services, ("past", about, chosen), lambda: _past(visit, chosen, gpus))
     view = PricesView(
         visit=visit,
         range=chosen,
-        rows=rows,
-        limit=min(paging.limit, ON_A_PAGE) if not visit.given("limit") else paging.limit,
+        offers=await drawn(services, ("offers", about), lambda: _cheapest_first(found)),
+        limit=paging.limit if "limit" in filters else ON_A_PAGE,
         offset=paging.offset,
         gpus=gpus,
         days=past,
-        movers=await _movers(visit),
+        movers=await remembered(services, ("movers", about), lambda: _movers(visit)),
     )
-    question = tuple(tuple(visit.all_given(name)) for name in ("gpu", "provider", "pricing", "region"))
-    key = ("prices", services.markets.version_with_past, visit.said, chosen, question, visit.now.date())
-    view = replace(view, charts=await drawn(key, lambda: _charts(view)))
-    filters = {name: values for name in OFFER_FILTERS if (values := visit.all_given(name))}
+    key = ("prices", about, chosen, visit.said)
+    view = replace(view, charts=await drawn(services, key, lambda: _charts(view)))
     twins = [
         Twin("JSON", address("/api/v1/offers", filters)),
         Twin("CSV", address("/api/v1/offers", {**filters, "format": ["csv"]}), CSV),
         Twin("Parquet", address("/api/v1/offers", {**filters, "format": ["parquet"]}), PARQUET),
     ]
     return visit.page("prices.html", view, name="prices", twins=twins)
+
+
+def _cheapest_first(found: Sequence[PricedOffer]) -> list[PricedOffer]:
+    """By the price of one GPU; what is known to be out of stock comes last."""
+    return sorted(found, key=lambda offer: (offer.available is False, per_gpu(offer), offer.provider, offer.id))
+
+
+def per_gpu(offer: PricedOffer) -> float:
+    return offer.usd_per_hour / offer.machine.gpu_count
 
 
 # The past ------------------------------------------------------------------------------------------------------------
@@ -103,10 +111,10 @@ def _range(visit: Visit) -> str:
     return chosen
 
 
-def _gpus(visit: Visit, rows: Sequence[OfferRow]) -> list[str]:
+def _gpus(visit: Visit, found: Sequence[PricedOffer]) -> list[str]:
     """Those that are asked for, else those that are offered most, as many as are drawn."""
     asked = [visit.services.catalogue.gpu(name).name for name in visit.all_given("gpu")]
-    offered = [name for name, _count in Counter(row.gpu for row in rows).most_common(MOST_CHARTS)]
+    offered = [name for name, _count in Counter(offer.machine.gpu.name for offer in found).most_common(MOST_CHARTS)]
     return list(dict.fromkeys(asked or offered))[:MOST_CHARTS]
 
 
@@ -223,7 +231,7 @@ class Summary:
 class PricesView:
     visit: Visit
     range: str
-    rows: Sequence[OfferRow]  # all that pass the filters
+    offers: Sequence[PricedOffer]  # all that pass the filters, the cheapest GPU first
     limit: int
     offset: int
     gpus: Sequence[str]
@@ -286,12 +294,8 @@ class PricesView:
     # The table -------------------------------------------------------------------------------------------------------
 
     @property
-    def shown(self) -> Sequence[OfferRow]:
-        return self.rows[self.offset : self.offset + self.limit]
-
-    @property
-    def median_usd(self) -> float | None:
-        return median(row.usd_per_hour / row.gpu_count for row in self.rows) if self.rows else None
+    def shown(self) -> Sequence[PricedOffer]:
+        return self.offers[self.offset : self.offset + self.limit]
 
     @property
     def first(self) -> int:
@@ -308,7 +312,7 @@ class PricesView:
 
     @property
     def next_href(self) -> str | None:
-        return self.visit.here(cursor=cursor_of(self.last)) if self.last < len(self.rows) else None
+        return self.visit.here(cursor=cursor_of(self.last)) if self.last < len(self.offers) else None
 
     # The form --------------------------------------------------------------------------------------------------------
 
@@ -320,7 +324,7 @@ class PricesView:
 
     @property
     def gpu_names(self) -> list[str]:
-        return sorted({row.machine.gpu.name for row in self.visit.services.market.offers.rows})
+        return sorted({gpu for gpu, _count in self.visit.services.market.offers.kind.values})
 
     @property
     def providers(self) -> list[tuple[str, str]]:
