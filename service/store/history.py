@@ -104,6 +104,8 @@ async def prices_by_day(
         [currency for (_, currency), _ in rates],
         [usd for _, usd in rates],
         *(list(kept) or None for kept in (chosen.gpus, chosen.providers, chosen.regions, chosen.pricing)),
+        min(moments.values()),
+        max(moments.values()),
     )
     return [DayOfGpu(*record) for record in records]
 
@@ -121,20 +123,24 @@ SELECT offer_id, collector, provider, seller, instance_type, gpu, gpu_count, reg
 PRICES_BY_DAY: Final = """
 WITH moment AS (SELECT * FROM unnest($1::date[], $2::timestamptz[]) AS moment (day, at)),
      rate AS (SELECT * FROM unnest($3::date[], $4::text[], $5::float8[]) AS rate (day, currency, usd)),
-     live AS (
+     hiding AS MATERIALIZED (  -- of whom there is something to hide
+       SELECT DISTINCT provider FROM sku WHERE source <> 'live'
+     ),
+     live AS MATERIALIZED (
        SELECT sku.provider, min(opened.first_seen) AS since
-         FROM sku CROSS JOIN LATERAL (
+         FROM sku JOIN hiding ON hiding.provider = sku.provider CROSS JOIN LATERAL (
            SELECT first_seen FROM price WHERE price.sku_id = sku.id ORDER BY first_seen LIMIT 1
          ) AS opened
-        WHERE sku.source = 'live'
+        WHERE sku.source = 'live' AND sku.collector = sku.provider
         GROUP BY sku.provider
      ),
-     listed AS (
+     listed AS MATERIALIZED (
        SELECT moment.day, sku.provider, sku.source
          FROM sku
          JOIN price ON price.sku_id = sku.id
          JOIN moment ON price.first_seen <= moment.at AND (price.closed_at IS NULL OR price.closed_at > moment.at)
         WHERE sku.source IN ('catalogue', 'history')
+          AND price.first_seen <= $11 AND (price.closed_at IS NULL OR price.closed_at > $10)
         GROUP BY moment.day, sku.provider, sku.source
      ),
      held AS (
@@ -147,8 +153,7 @@ WITH moment AS (SELECT * FROM unnest($1::date[], $2::timestamptz[]) AS moment (d
          LEFT JOIN live ON live.provider = sku.provider
         WHERE ($6::text[] IS NULL OR sku.gpu = ANY ($6)) AND ($7::text[] IS NULL OR sku.provider = ANY ($7))
           AND ($8::text[] IS NULL OR sku.region = ANY ($8)) AND ($9::text[] IS NULL OR sku.pricing = ANY ($9))
-          AND price.first_seen <= (SELECT max(at) FROM moment)
-          AND (price.closed_at IS NULL OR price.closed_at > (SELECT min(at) FROM moment))
+          AND price.first_seen <= $11 AND (price.closed_at IS NULL OR price.closed_at > $10)
      )
 SELECT day, gpu, min(usd), percentile_cont(0.5) WITHIN GROUP (ORDER BY usd), count(*)
   FROM held

@@ -116,9 +116,13 @@ SELECT sku.id, price.id, collector, provider, seller, instance_type, gpu, gpu_co
 """
 
 LIVE_PROVIDERS: Final = """
-SELECT DISTINCT provider
-  FROM sku
- WHERE source = 'live' AND collector = provider AND EXISTS (SELECT FROM price WHERE price.sku_id = sku.id AND price.first_seen <= $1)
+SELECT provider
+  FROM (SELECT DISTINCT provider FROM sku WHERE source = 'live' AND collector = provider) AS told
+ CROSS JOIN LATERAL (  -- one price is enough, however many there are
+   SELECT FROM sku JOIN price ON price.sku_id = sku.id AND price.first_seen <= $1
+    WHERE sku.collector = told.provider AND sku.provider = told.provider AND sku.source = 'live'
+    LIMIT 1
+ ) AS seen
 """
 
 KNOWN_PRICES: Final = """
