@@ -194,6 +194,11 @@ class OptionView:
         return self.asked.workload
 
     @property
+    def workload_name(self) -> str:
+        """Of a preset as it is called; one that is described in the address has no name but ours."""
+        return self.workload.name if self.workload.slug else self.said.retell(self.workload.name)
+
+    @property
     def title(self) -> str:
         return words.times(self.found.title, self.said)
 
