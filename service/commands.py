@@ -157,7 +157,14 @@ def _reasons(not_reached: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for slug, reason in not_reached.items():
         by_reason.setdefault(reason, []).append(slug)
-    return "; ".join(f"{', '.join(slugs)} ({reason})" for reason, slugs in by_reason.items())
+    return "; ".join(f"{_some(slugs)} ({reason})" for reason, slugs in by_reason.items())
+
+
+def _some(slugs: Sequence[str]) -> str:
+    return ", ".join(slugs) if len(slugs) <= SLUGS_SHOWN else f"{len(slugs)} sources"
+
+
+SLUGS_SHOWN = 6  # `rig-or-rent status` has them all
 
 
 @contextmanager
