@@ -34,7 +34,8 @@ VALUES ('bench', 'live', now(), now(), 'ok', 0, 0, 0, 0, 0)
 ADD_SKUS = """
 INSERT INTO sku (collector, provider, instance_type, gpu, gpu_count, region, pricing, gpu_memory_gb, country, source,
                  source_url, count_is_derived)
-SELECT CASE WHEN n % 10 = 0 THEN 'list' ELSE 'provider' || n % 40 END, 'provider' || n % 40, 'type-' || n, (:gpus)[1 + n % cardinality(:gpus)], 1 + n % 8,
+SELECT CASE WHEN n % 10 = 0 THEN 'list' ELSE 'provider' || n % 40 END, 'provider' || n % 40, 'type-' || n,
+       (:gpus)[1 + n % cardinality(:gpus)], 1 + n % 8,
        'region-' || n % 40, CASE WHEN n % 3 = 0 THEN 'spot' ELSE 'on_demand' END, 80, 'US',
        CASE WHEN n % 10 = 0 THEN 'catalogue' ELSE 'live' END, 'https://bench.example', false
   FROM generate_series(1, :skus) AS n
