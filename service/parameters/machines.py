@@ -43,9 +43,9 @@ def described_machine(reader: Reader, vocabulary: Vocabulary) -> Machine | None:
     count = reader.whole("gpu_count", most=MOST_GPUS) or 1
     per_node = reader.whole("gpus_per_node", most=MOST_GPUS) or (8 if count > 8 else count)
     interconnect: Interconnect | None = reader.choice("interconnect", get_args(Interconnect))
-    network = reader.number("network_gbit_s", above=0, most=1e5)
-    host_memory = reader.number("host_memory_gb", above=0, most=1e6)
-    measured = reader.number("measured_tokens_per_s", above=0, most=1e12)
+    network = reader.number("network_gbit_s", least=0.001, most=1e5)
+    host_memory = reader.number("host_memory_gb", least=0.1, most=1e6)
+    measured = reader.number("measured_tokens_per_s", least=0.01, most=1e12)
     if gpu is None:
         return None
     return Machine(
@@ -104,7 +104,7 @@ def rigs_of(reader: Reader, vocabulary: Vocabulary) -> tuple[Rig, ...]:
     if described is None and not named:
         named = [DEFAULT_RIG]
     machines = [_named_machine(reader, text, vocabulary) for text in named if text.lower() != "none"]
-    measured = reader.number("measured_tokens_per_s", above=0, most=1e12)
+    measured = reader.number("measured_tokens_per_s", least=0.01, most=1e12)
     if machines and machines[0] and measured:
         machines[0] = replace(machines[0], measured_tokens_per_s=measured)
     use = _use(reader)
@@ -129,7 +129,7 @@ def _use(reader: Reader) -> _Use:
         host_watts=reader.number("host_watts", most=20_000),
         purchase_usd=reader.number("purchase_usd", most=1e7) or 0.0,
         resale_usd=reader.number("resale_usd", most=1e7) or 0.0,
-        lifetime_months=reader.number("lifetime_months", above=0, most=600) or LIFETIME_MONTHS,
+        lifetime_months=reader.number("lifetime_months", least=0.1, most=600) or LIFETIME_MONTHS,
     )
     if use.resale_usd > use.purchase_usd:
         reader.wrong("resale_usd", f"must not be over purchase_usd ({use.purchase_usd:g})")

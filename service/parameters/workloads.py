@@ -69,7 +69,7 @@ def described_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
         reader.wrong("model", "a workload needs a model (its shapes) or a reference (a measured run), or both")
     if reader.has("model"):
         reader.missing("tokens", "must say how many tokens are trained on, such as 2e10")
-    tokens = reader.number("tokens", above=0, most=1e18)
+    tokens = reader.number("tokens", least=1, most=1e18)
     tokens_per_step = reader.whole("tokens_per_step", most=10**9)
     if model is not None and tokens_per_step is None and not reader.has("tokens_per_step"):
         tokens_per_step = TOKENS_PER_STEP
@@ -98,14 +98,14 @@ def _model(reader: Reader | None) -> tuple[Model | None, tuple[str, ...]]:
     heads = _needed(reader, "heads", most=10_000)
     vocabulary = _needed(reader, "vocabulary", most=10**8)
     seq_len = _needed(reader, "seq_len", most=10**8)
-    parameters = reader.number("parameters", above=0, most=1e15)
+    parameters = reader.number("parameters", least=1, most=1e15)
     kv_heads = reader.whole("kv_heads", most=10_000)
     head_width = reader.whole("head_width", most=10**5)
     ffn_width = reader.whole("ffn_width", most=10**7)
     ffn_gated = reader.flag("ffn_gated")
     tied_embeddings = reader.flag("tied_embeddings")
     attention_window = reader.whole("attention_window", most=10**8)
-    active_parameters = reader.number("active_parameters", above=0, most=1e15)
+    active_parameters = reader.number("active_parameters", least=1, most=1e15)
     if len(reader.errors) > before:
         return None, ()
     try:
@@ -143,7 +143,7 @@ def _reference(reader: Reader | None, vocabulary: Vocabulary) -> Reference | Non
     spelling = reader.text("gpu")
     gpu = gpu_of(reader, "gpu", spelling, vocabulary) if spelling else None
     count = reader.whole("gpu_count", most=10**6) or 1
-    hours = reader.number("hours", above=0, most=1e7)
+    hours = reader.number("hours", least=0.001, most=1e7)
     if gpu is None or hours is None:
         return None
     return Reference(gpu=gpu, gpu_count=count, hours=hours, source="your own run")

@@ -14,6 +14,7 @@ from litestar.openapi.spec import (
     Example,
     License,
     OpenAPIMediaType,
+    OpenAPIResponse,
     OpenAPIType,
     Operation,
     Parameter,
@@ -152,6 +153,17 @@ def operation(
             self.parameters = [*(self.parameters or []), *described] or None
             if body is not None:
                 self.request_body = _body(body)
+            if FORMAT in extra:
+                self._describe_files()
+
+        def _describe_files(self) -> None:
+            """The same list as a file: text, or bytes."""
+            answer = (self.responses or {}).get("200")
+            if isinstance(answer, OpenAPIResponse) and answer.content is not None:
+                answer.content[CSV] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+                answer.content[PARQUET] = OpenAPIMediaType(
+                    schema=Schema(type=OpenAPIType.STRING, content_media_type=PARQUET)
+                )
 
     return Described
 
@@ -163,6 +175,8 @@ def query(name: str, description: str, kind: OpenAPIType = OpenAPIType.STRING, *
     )
 
 
+CSV: Final = "text/csv"
+PARQUET: Final = "application/vnd.apache.parquet"
 FORMAT: Final = query(
     "format", "csv or parquet: the list as a file, whatever Accept says", enum=["json", "csv", "parquet"]
 )
@@ -221,13 +235,13 @@ def _bounds(name: str) -> dict[str, Any]:
         "max_age_hours": {"exclusive_minimum": 0},
         "host_watts": {"minimum": 0, "maximum": 20_000},
         "gpu_watts": {"exclusive_minimum": 0, "maximum": 5000},
-        "measured_tokens_per_s": {"exclusive_minimum": 0},
+        "measured_tokens_per_s": {"minimum": 0.01},
         "purchase_usd": {"minimum": 0},
         "resale_usd": {"minimum": 0},
-        "lifetime_months": {"exclusive_minimum": 0, "maximum": 600},
-        "reference_hours": {"exclusive_minimum": 0},
+        "lifetime_months": {"minimum": 0.1, "maximum": 600},
+        "reference_hours": {"minimum": 0.001},
         **{name: {"minimum": 1} for name in ("layers", "width", "heads", "vocabulary", "seq_len", "reference_gpus")},
-        **{name: {"exclusive_minimum": 0} for name in ("parameters", "tokens", "tokens_per_step")},
+        **{name: {"minimum": 1} for name in ("parameters", "tokens", "tokens_per_step")},
     }
     return bounds.get(name, {})
 

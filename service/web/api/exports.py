@@ -15,11 +15,10 @@ from litestar.exceptions import HTTPException
 
 from service.parameters import FieldError, InvalidParameters
 from service.parameters.reader import shown
+from service.web.openapi import CSV, PARQUET
 from service.web.services import AnyRequest
 
 JSON: Final = "application/json"
-CSV: Final = "text/csv"
-PARQUET: Final = "application/vnd.apache.parquet"
 
 
 FORMATS: Final = {"json": JSON, "csv": CSV, "parquet": PARQUET}  # as `format` says them: a link cannot set Accept

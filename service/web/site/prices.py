@@ -27,7 +27,7 @@ from service.ranking.request import cursor_of
 from service.rates import Rates
 from service.store import DayOfGpu
 from service.store.changes import PriceChange, price_changes
-from service.web.api.exports import CSV, PARQUET
+from service.web.openapi import CSV, PARQUET
 from service.web.api.prices import asked_offers
 from service.web.caching import PAST_PRICES
 from service.web.form import address
