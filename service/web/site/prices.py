@@ -27,12 +27,11 @@ from service.ranking.request import cursor_of
 from service.rates import Rates
 from service.store import DayOfGpu
 from service.store.changes import PriceChange, price_changes
-from service.web.openapi import CSV, PARQUET
 from service.web.api.prices import asked_offers
 from service.web.caching import PAST_PRICES
 from service.web.form import address
 from service.web.frame import Twin
-from service.web.openapi import OFFER_FILTERS
+from service.web.openapi import CSV, OFFER_FILTERS, PARQUET
 from service.web.services import AnyRequest, Services
 from service.web.site.drawn import drawn, remembered
 from service.web.site.option import money_ticks
