@@ -522,6 +522,10 @@ async def import_history(options: argparse.Namespace) -> None:
     settings, now = Settings.from_environment(), datetime.now(UTC)
     given = {"source_url": options.source_url, "attribution": options.attribution}
     content = _content(options.file).decode("utf-8", errors="replace")
+    try:
+        past.read_history(content, now.date())  # what no database can make right is said before one is opened
+    except NoHistory as error:
+        raise BadInput(f"{options.file}: {error}") from error
     async with open_database(settings) as database:
         await database.prepare()
         try:
@@ -532,8 +536,6 @@ async def import_history(options: argparse.Namespace) -> None:
                 now=now,
                 **{name: value for name, value in given.items() if value},
             )
-        except NoHistory as error:
-            raise BadInput(f"{options.file}: {error}") from error
         except AlreadyCollecting as busy:
             raise Failed(str(busy)) from busy
     for row in done.bad_rows:
