@@ -13,13 +13,14 @@ from typing import NoReturn
 
 import structlog
 
-from service import commands, report_command
+from service import commands
 from service.commands import BadInput, Failed
 from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
 from service.parameters import PARAMETERS, InvalidParameters, Parameter
 from service.settings import InvalidSetting
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
+REPORT_FORMATS = ("text", "md", "html", "json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,10 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("name", metavar="NAME", help="slug of the provider")
     record.add_argument("--into", type=Path, default=Path("tests/payloads"), help="folder (default: tests/payloads)")
 
-    report = command("report", report_command.report, "Make a report now and send it; or show what it would be.")
+    report = command("report", _report, "Make a report now and send it; or show what it would be.")
     report.add_argument("subscription", nargs="?", metavar="SUBSCRIPTION", help="name or id (default: the only one)")
     report.add_argument("--preview", action="store_true", help="print it; keep and send nothing")
-    report.add_argument("--format", choices=report_command.FORMATS, help="of the preview (default: text)")
+    report.add_argument("--format", choices=REPORT_FORMATS, help="of the preview (default: text)")
     report.add_argument("--output", metavar="FILE", type=Path, help="write the preview to this file")
     report.add_argument("--as-of", metavar="DATE", help="preview as it would have been then, since a week before")
     report.add_argument("--language", choices=("en", "es"), help="of a preview without a subscription (default: en)")
@@ -147,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--write", metavar="FILE", type=Path, help="write the constants to this file")
     fit.add_argument("--plot", metavar="FILE", type=Path, help="draw predicted against measured to this SVG")
     return parser
+
+
+async def _report(options: argparse.Namespace) -> None:
+    from service.report_command import report  # what makes reports is long to import, and no other command needs it
+
+    await report(options)
 
 
 def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:

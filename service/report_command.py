@@ -33,8 +33,6 @@ from service.reports.subscription import Subscription
 from service.settings import Settings
 from service.store import StoredSubscription
 
-FORMATS = ("text", "md", "html", "json")
-
 
 async def report(options: argparse.Namespace) -> None:
     """With --preview nothing is kept and nothing is sent."""
