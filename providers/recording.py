@@ -60,8 +60,8 @@ async def record(provider: Provider, client: httpx.AsyncClient, now: datetime) -
     recorded = [
         Recorded(answer, take_address(answer, exchanges) or address_of_streamed(answer, streamed)) for answer in answers
     ]
-    hosts = sorted({httpx.URL(each.url).host for each in recorded if each.url})
-    recording = Recording(source=f"Recorded live from {', '.join(hosts)}.", recorded=now, answers=recorded)
+    origins = sorted({f"https://{httpx.URL(each.url).host}" for each in recorded if each.url})
+    recording = Recording(source=f"Recorded live from {', '.join(origins)}.", recorded=now, answers=recorded)
     return cut_down(provider, redacted(recording, secrets_of(provider)))
 
 

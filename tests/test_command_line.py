@@ -247,6 +247,7 @@ def test_recording_a_provider_writes_what_it_answered_and_no_secret(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     written = (tmp_path / "lambda.json").read_text()
     assert "very-secret-key" not in written
+    assert "https://cloud.lambda.ai" in json.loads(written)["source"]
     assert json.loads(written)["answers"][0]["body"] == recording["answers"][0]["body"]
     assert (tmp_path / "lambda.offers.json").read_text() == (PAYLOADS / "lambda.offers.json").read_text()
 
