@@ -556,14 +556,13 @@ def fit(options: argparse.Namespace) -> None:
     """The fit again, with its residuals; a file only where asked for."""
     try:
         from service import fit as fitting  # needs SciPy, which only this command does
-        from service import plot
     except ModuleNotFoundError as missing:
         raise Failed("fitting needs SciPy: pip install 'rig-or-rent[fit]'") from missing
     report = fitting.report(known.load().runs)
     if options.write:
         options.write.write_text(fitting.as_toml(report.efficiencies), encoding="utf-8")
     if options.plot:
-        options.plot.write_text(plot.scatter(report.points), encoding="utf-8")
+        options.plot.write_text(fitting.scatter(report.points), encoding="utf-8")
     if options.json:
         print_json(report)
         return

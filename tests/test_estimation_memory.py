@@ -11,7 +11,7 @@ from service.estimation.answer import Estimate, Infeasible
 from service.estimation.estimate import Estimator
 from service.estimation.hardware import Machine
 from service.estimation.workload import PinnedPlan, Workload
-from service.memory_evidence import memory_report
+from service.fit import memory_report
 from tests.builders import machine, workload
 
 RUNS = {run.id: run for run in catalogue.load().runs}

@@ -12,8 +12,7 @@ import pytest
 import service.estimation
 from service import catalogue
 from service.estimation.efficiencies import Efficiencies, read_efficiencies
-from service.fit import Report, Table, as_text, as_toml, fit, report
-from service.plot import scatter
+from service.fit import Report, Table, as_text, as_toml, fit, report, scatter
 
 RUNS = catalogue.load().runs
 

@@ -34,7 +34,7 @@ from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import links_of
 from service.estimation.step import Situation, step, working_replicas
-from service.memory_evidence import MemoryReport, as_lines, memory_report
+from service.fit.memory import MemoryReport, as_lines, memory_report
 
 PRIOR = 0.3  # weight of a constant's start, per e-fold: what runs do not tell stays where literature puts it
 SOFT = 0.2  # residuals beyond 20 % count less and less

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from service.fit import Point
+from service.fit.fitting import Point
 
 SIZE, EDGE = 560, 60
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#66ccee", "#aa3377", "#777777", "#dd7700")  # Tol's, told apart
