@@ -40,7 +40,7 @@ DELAYS: Final = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600
 GIVING_UP: Final = timedelta(hours=12)
 CLAIM: Final = timedelta(seconds=90)  # longer than any attempt takes: senders.TOTAL_S and the marking
 MAKERS: Final = 2  # reports that are made at once: one counts while the other waits for the database
-BREATH_S: Final = 0.005  # between two reports: whoever asks the API meanwhile waits for no queue of them
+BREATH_S: Final = 0.03  # between two reports: whoever asks the API meanwhile waits for no queue of them
 AT_ONCE: Final = 32  # deliveries of one process
 PER_LANE: Final = 8  # of them to one place
 LOOK_AGAIN_S: Final = 2.0  # for what other processes have made, and for what is due by the clock
