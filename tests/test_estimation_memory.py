@@ -40,16 +40,17 @@ def test_what_a_card_holds_is_more_than_what_is_needed() -> None:
     assert held.predicted_gb < held.published_gb
 
 
-def test_every_published_plan_that_ran_is_called_fitting() -> None:
+def test_published_plans_that_ran_are_called_fitting_or_come_within_a_tenth_of_it() -> None:
     assert REPORT.ran > 400
-    assert REPORT.ran_but_refused == ()
+    assert all(share < 1.1 for share in REPORT.ran_but_refused.values())
+    # old software, its largest batch: none that ran out may fit, and the formula does not tell one sequence of 350
+    assert {RUNS[run].framework for run in REPORT.ran_but_refused} == {"legacy"}
+    assert len(REPORT.ran_but_refused) <= 7
 
 
-def test_what_ran_out_of_memory_is_refused_or_within_a_fifth_of_the_limit() -> None:
+def test_no_plan_is_called_fitting_that_ran_out_of_memory() -> None:
     assert REPORT.ran_out >= 20
-    assert len(REPORT.ran_out_but_accepted) <= 12  # one sequence more than the largest batch, of up to 350
-    assert REPORT.closest > 0.8
-    assert "nanochat-d32-001" not in REPORT.ran_out_but_accepted
+    assert REPORT.ran_out_but_accepted == {}
 
 
 def test_twice_the_batch_that_just_fits_never_does() -> None:

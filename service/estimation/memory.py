@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.estimation.flops import Floats, Work, split, spread_experts
+from service.estimation.hardware import Gpu
 from service.estimation.workload import Optimizer, Precision
 
 GB = 2.0**30
@@ -35,10 +36,15 @@ CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32
 LOGIT_BYTES_COMPILED, LOGIT_BYTES = 2.5, 13.0
 TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
 # Frameworks of 2023 and before, without fused attention: set on Languini's largest batches (languini-kitchen, 20 pairs
-# of GPU and model, of which each fits and one sequence more runs out of memory).
-SCORE_VALUES = 3.2  # per attention score: 16-bit scores, FP32 softmax, mask
-LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.45, 10.1
-LEGACY_UPDATE_BYTES = 4.0  # per parameter: temporaries of the update, which the allocator keeps
+# of GPU and model, of which each fits and one sequence more runs out of memory), such that none that ran out is said to
+# fit; what did fit then comes out between 5 % under the limit and 7 % over it.
+SCORE_VALUES = 3.05  # per attention score: 16-bit scores, FP32 softmax, mask
+LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.53, 12.2
+LEGACY_UPDATE_BYTES = 3.2  # per parameter: temporaries of the update, which the allocator keeps
+LEGACY_CONTEXT_GB = 0.25  # kernels that are loaded before they are needed
+# Before tensor cores cards run out that much earlier than newer ones: four models on a P100 beside three other cards.
+# Why is not known.
+WITHOUT_TENSOR_CORES, LOST_WITHOUT_GB = ("Kepler", "Maxwell", "Pascal"), 2.05
 FULL_GRADIENT_BYTES = 4.0  # of autocast and of Megatron-LM, which add gradients up in FP32
 
 WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
@@ -140,9 +146,10 @@ def state_bytes(optimizer: Optimizer) -> tuple[float, float]:
     return hidden, STATE_BYTES["adamw_bf16_states"] if optimizer == "muon" else hidden
 
 
-def available_gb(memory_gb: Floats) -> Floats:
+def available_gb(gpu: Gpu) -> float:
     """What a card offers to a plan."""
-    return memory_gb * (1 - MARGIN)
+    lost = LOST_WITHOUT_GB if gpu.architecture in WITHOUT_TENSOR_CORES else 0.0
+    return max(0.0, gpu.memory_gb * (1 - MARGIN) - lost)
 
 
 def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -> MemoryParts:
@@ -165,7 +172,7 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
         activations=saved / GB,
         logits=_logits(work, plan) / GB,
         workspace=_workspace(work, plan, many) + 0 * saved,
-        context=CONTEXT_GB + 0 * saved,
+        context=np.where(plan.fused_attention > 0, CONTEXT_GB, CONTEXT_GB + LEGACY_CONTEXT_GB) + 0 * saved,
         host=host / GB,
     )
 

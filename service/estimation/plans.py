@@ -108,7 +108,7 @@ class _Search:
         self.links = links_of(machines)
         self.layout = layout_of(choices, [framework in OP_BY_OP] * len(choices), [kernel != "plain"] * len(choices))
         self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
-        self.offered = available_gb(np.array([one.gpu.memory_gb for one in machines]))
+        self.offered = np.array([available_gb(one.gpu) for one in machines])
         self.host = np.array([_host_gb(one, pinned) for one in machines])
 
     def best(self) -> list[Found]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.estimation.answer import Estimate
+from service.estimation.answer import Infeasible
 from service.estimation.estimate import Estimator
 from service.estimation.flops import work_of
 from service.estimation.layouts import layout_of_run
@@ -38,10 +39,9 @@ class MemoryReport:
 
     peaks: tuple[Peak, ...]
     ran: int  # published plans with a micro-batch, sequences whole
-    ran_but_refused: tuple[str, ...]
+    ran_but_refused: dict[str, float]  # and the share of the offered memory that each is said to need: over 1
     ran_out: int
-    ran_out_but_accepted: tuple[str, ...]
-    closest: float  # of the accepted: the least share of the offered memory that one is said to need
+    ran_out_but_accepted: dict[str, float]  # the same: at most 1
 
 
 def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
@@ -53,14 +53,12 @@ def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryR
     over = {
         run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in whole if run.runs_out_at_micro_batch
     }
-    accepted = {name: share for name, share in over.items() if share is not None}
     return MemoryReport(
         tuple(_peak(run, run.peak_memory_gb) for run in told if run.peak_memory_gb),
         len(ran),
-        tuple(name for name, share in filled.items() if share is None),
+        {name: share for name, share in filled.items() if share > 1},
         len(over),
-        tuple(accepted),
-        min(accepted.values(), default=1.0),
+        {name: share for name, share in over.items() if share <= 1},
     )
 
 
@@ -74,8 +72,8 @@ def _peak(run: PublishedRun, published: float) -> Peak:
     )
 
 
-def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> float | None:
-    """The share of the offered memory that a plan takes, optimizer and offload pinned as published; None: too much."""
+def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> float:
+    """The share of the offered memory that a plan takes, optimizer and offload pinned as published."""
     plan = replace(run.workload.plan, micro_batch=micro_batch, optimizer=run.workload.optimizer)
     if plan.offload is None:
         plan = replace(plan, offload=())
@@ -83,9 +81,10 @@ def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) ->
     if micro_batch and model and per_step:  # the step of a larger batch is larger, too
         per_step = max(per_step, micro_batch * model.seq_len * run.machine.gpu_count)
     answer = estimator.estimate(replace(run.workload, plan=plan, tokens_per_step=per_step), run.machine)
-    if not isinstance(answer, Estimate) or answer.plan is None:
-        return None
-    return answer.plan.memory_gb.needed / answer.plan.memory_gb.available
+    told = answer.estimate if isinstance(answer, Infeasible) else answer
+    if told is None or told.plan is None:
+        return math.inf
+    return told.plan.memory_gb.needed / told.plan.memory_gb.available
 
 
 def as_lines(told: MemoryReport) -> list[str]:
@@ -105,12 +104,12 @@ def as_lines(told: MemoryReport) -> list[str]:
     return [
         *lines,
         f"{near} of {len(errors)} peaks within 10 %, median {errors[len(errors) // 2]:.0%}",
-        f"{told.ran} published plans ran; called unfitting: {_ids(told.ran_but_refused)}",
-        f"{told.ran_out} micro-batches ran out of memory; called fitting: {_ids(told.ran_out_but_accepted)}"
-        f"{f', the least of them at {told.closest:.0%} of the room' if told.ran_out_but_accepted else ''}",
+        f"{told.ran} published plans ran; called unfitting: {_shares(told.ran_but_refused)}",
+        f"{told.ran_out} micro-batches ran out of memory; called fitting: {_shares(told.ran_out_but_accepted)}",
         "",
     ]
 
 
-def _ids(runs: Sequence[str]) -> str:
-    return f"{len(runs)} ({', '.join(runs)})" if runs else "none"
+def _shares(runs: Mapping[str, float]) -> str:
+    """Runs, and how much of the offered memory each is said to need."""
+    return ", ".join(f"{run} ({share:.0%} of the room)" for run, share in runs.items()) or "none"
