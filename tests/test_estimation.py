@@ -9,7 +9,7 @@ import pytest
 
 from service import catalogue
 from service.estimation.answer import Estimate, Infeasible, Method
-from service.estimation.chips import sustained_tflops
+from service.estimation.chips import sustained
 from service.estimation.estimate import Estimator, explain_difference
 from service.estimation.flops import work_of
 from service.estimation.hardware import Machine
@@ -127,17 +127,17 @@ def test_grouped_heads_gates_windows_and_experts_change_the_work() -> None:
 
 
 def test_a_geforce_sustains_its_rate_with_fp32_accumulation() -> None:
-    assert sustained_tflops(gpu("RTX 4070"), "bf16") == pytest.approx(58.3 * 1.05)
+    assert sustained(gpu("RTX 4070"), "bf16").tflops == pytest.approx(58.3 * 1.05)
 
 
 def test_power_tells_a_72_watt_card_from_its_peak() -> None:
-    assert sustained_tflops(gpu("L4"), "bf16") < 0.5 * 121
+    assert sustained(gpu("L4"), "bf16").tflops < 0.5 * 121
 
 
 def test_a_card_that_is_slow_in_bf16_runs_fp16_and_says_so() -> None:
     answer = estimate(uncalibrated("gpt2-124m"), machine("MI100"))
 
-    assert sustained_tflops(gpu("MI100"), "bf16") == sustained_tflops(gpu("MI100"), "fp16") > 92.3
+    assert sustained(gpu("MI100"), "bf16").tflops == sustained(gpu("MI100"), "fp16").tflops > 92.3
     assert any("slow in BF16" in note for note in answer.notes)
 
 
@@ -183,7 +183,7 @@ def test_precisions_are_as_far_apart_as_their_rates() -> None:
 
 
 def test_an_h100_on_pcie_is_slower_than_on_sxm() -> None:
-    assert sustained_tflops(gpu("H100 PCIe"), "bf16") < 0.7 * sustained_tflops(gpu("H100 SXM"), "bf16")
+    assert sustained(gpu("H100 PCIe"), "bf16").tflops < 0.7 * sustained(gpu("H100 SXM"), "bf16").tflops
 
 
 @pytest.mark.parametrize("name", ["T4", "V100 SXM2 16GB"])

@@ -96,29 +96,47 @@ def _matrix_peak(gpu: Gpu, precision: Precision) -> float | None:
     return rates[precision]
 
 
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """TFLOP/s that large matrix products reach, and what says so."""
+
+    tflops: float
+    reason: str
+
+
 @lru_cache(maxsize=4096)
-def sustained_tflops(gpu: Gpu, precision: Precision) -> float:
+def sustained(gpu: Gpu, precision: Precision) -> Sustained:
     """What large matrix products reach: as measured, else what peak and power allow; or the vector units, if faster.
 
     Never less for a card that is better on any line of its data sheet.
     """
-    vector = gpu.fp32_tflops * REACHED_OF_PEAK_VECTOR
+    vector = Sustained(gpu.fp32_tflops * REACHED_OF_PEAK_VECTOR, f"{REACHED_OF_PEAK_VECTOR:.0%} of its FP32 units' rate")
     peak = _matrix_peak(gpu, precision)
-    return vector if peak is None else max(vector, _matrix_tflops(gpu, precision, peak))
+    return vector if peak is None else max(vector, _of_matrices(gpu, precision, peak), key=lambda rate: rate.tflops)
 
 
-def _matrix_tflops(gpu: Gpu, precision: Precision, peak: float) -> float:
-    by_power = SUSTAINED_TFLOPS_PER_W.get(gpu.architecture, math.inf) * gpu.board_power_w
-    measured = gpu.matmul_bf16_tflops
-    if measured is not None and gpu.architecture == "Ada":
-        measured = min(measured, by_power)  # measured in bursts: an L40S in training stays a fifth below its own
-    if gpu.bf16_tflops is not None and runs_as_fp16(gpu):
-        measured = None  # what was measured is not what runs
-    if measured is not None and precision in ("bf16", "fp16"):  # one rate on every card whose rate was measured
+def _of_matrices(gpu: Gpu, precision: Precision, peak: float) -> Sustained:
+    power = SUSTAINED_TFLOPS_PER_W.get(gpu.architecture, math.inf) * gpu.board_power_w
+    by_power = Sustained(power, f"what {gpu.board_power_w:.0f} W sustain in {gpu.architecture} chips")
+    measured = _measured(gpu)
+    if measured and gpu.architecture == "Ada":  # measured in bursts: an L40S in training stays a fifth below its own
+        measured = min(measured, by_power, key=lambda rate: rate.tflops)
+    if measured and precision in ("bf16", "fp16"):  # one rate on every card whose rate was measured
         return measured
     boosts = gpu.consumer and not gpu.name.startswith("Titan")  # a Titan runs at the rate of its workstation sisters
-    by_peak = peak * REACHED_OF_PEAK.get((gpu.vendor, boosts), REACHED_BY_OTHERS)
-    return min(by_peak, RATE_OVER_16_BIT[precision] * (by_power if measured is None else measured))
+    share = REACHED_OF_PEAK.get((gpu.vendor, boosts), REACHED_BY_OTHERS)
+    kind = "consumer" if boosts else "data-centre"
+    by_peak = Sustained(peak * share, f"{share:.0%} of its data sheet's rate, as {gpu.vendor} {kind} cards reach")
+    known, times = measured or by_power, RATE_OVER_16_BIT[precision]
+    in_precision = Sustained(times * known.tflops, known.reason + (f", times {times:g}" if times != 1 else ""))
+    return min(by_peak, in_precision, key=lambda rate: rate.tflops)
+
+
+def _measured(gpu: Gpu) -> Sustained | None:
+    """The best published 16-bit rate, if it is of what training on this card runs in."""
+    if gpu.matmul_bf16_tflops is None or (gpu.bf16_tflops is not None and runs_as_fp16(gpu)):
+        return None
+    return Sustained(gpu.matmul_bf16_tflops, "the best matrix rate that was published for it")
 
 
 @lru_cache(maxsize=4096)
@@ -126,8 +144,8 @@ def _chip(gpu: Gpu, precision: Precision, kernel: Kernel) -> tuple[float, ...]:
     """What the columns of a GPU hold before the constants are known."""
     hopper, dense_blackwell = gpu.architecture == "Hopper", gpu.architecture.startswith("Blackwell")
     return (
-        sustained_tflops(gpu, precision) * 1e12,
-        sustained_tflops(gpu, "bf16" if precision == "fp8" else precision) * 1e12,
+        sustained(gpu, precision).tflops * 1e12,
+        sustained(gpu, "bf16" if precision == "fp8" else precision).tflops * 1e12,
         gpu.bandwidth_gb_s * 1e9 * USABLE_BANDWIDTH,
         float(large_cache(gpu)),
         float(hopper and kernel != "newest"),
