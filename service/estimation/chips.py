@@ -110,7 +110,8 @@ def sustained(gpu: Gpu, precision: Precision) -> Sustained:
 
     Never less for a card that is better on any line of its data sheet.
     """
-    vector = Sustained(gpu.fp32_tflops * REACHED_OF_PEAK_VECTOR, f"{REACHED_OF_PEAK_VECTOR:.0%} of its FP32 units' rate")
+    share = REACHED_OF_PEAK_VECTOR
+    vector = Sustained(gpu.fp32_tflops * share, f"{share:.0%} of its FP32 units' rate")
     peak = _matrix_peak(gpu, precision)
     return vector if peak is None else max(vector, _of_matrices(gpu, precision, peak), key=lambda rate: rate.tflops)
 
