@@ -25,10 +25,10 @@ from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation import terminal
 from service.presentation.answers import source_of
 from service.reports.desk import Desk, NowhereToSend
+from service.reports.files import standalone
 from service.reports.keeping import report_answer
 from service.reports.maker import Made
 from service.reports.opening import open_desk
-from service.reports.senders import standalone
 from service.reports.subscription import Subscription
 from service.settings import Settings
 from service.store import StoredSubscription

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +16,7 @@ from email.policy import SMTP as MAIL_POLICY
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from builders import NOON, collected_run, observation
@@ -22,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from moto.server import ThreadedMotoServer
 
 from providers.base import PurchaseOption
 from service import catalogue, store
@@ -271,6 +274,68 @@ def _self_signed() -> bytes:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+# Object storage ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """A bucket, and a key that may do nothing but write there."""
+
+    endpoint: str
+    name: str
+    access_key_id: str
+    secret_access_key: str
+    client: Any = field(repr=False)  # of its owner
+
+    def destination(self, path: str, **others: str) -> dict[str, str]:
+        keys = {"access_key_id": self.access_key_id, "secret_access_key": self.secret_access_key}
+        return {"kind": "s3", "endpoint": self.endpoint, "bucket": self.name, "path": path} | keys | others
+
+    def objects(self) -> dict[str, str]:
+        """Each with its media type."""
+        listed = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        heads = {each["Key"]: self.client.head_object(Bucket=self.name, Key=each["Key"]) for each in listed}
+        return {key: head["ContentType"] for key, head in heads.items()}
+
+    def read(self, key: str) -> str:
+        text: str = self.client.get_object(Bucket=self.name, Key=key)["Body"].read().decode()
+        return text
+
+
+@contextmanager
+def object_storage() -> Iterator[Bucket]:
+    """A store on the loopback that checks signatures and rights as AWS does."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+
+    def connect(service: str, access_key_id: str = "root", secret_access_key: str = "root") -> Any:
+        keys = {"aws_access_key_id": access_key_id, "aws_secret_access_key": secret_access_key}
+        return boto3.client(service, region_name="us-east-1", endpoint_url=endpoint, **keys)
+
+    try:
+        owner, writer = _users(connect("iam"), owner="*", writer="s3:PutObject")
+        client = connect("s3", **owner)
+        client.create_bucket(Bucket="reports")
+        httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()  # from now on, keys count
+        yield Bucket(endpoint=endpoint, name="reports", client=client, **writer)
+    finally:
+        httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"inf").raise_for_status()
+        httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # it remembers for the whole process
+        server.stop()
+
+
+def _users(iam: Any, **rights: str) -> Iterator[dict[str, str]]:
+    """The keys of users who may do one thing."""
+    for name, action in rights.items():
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        yield {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
 
 
 @contextmanager

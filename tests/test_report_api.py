@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,13 @@ from service.database import Database
 
 SUBSCRIPTIONS = "/api/v1/subscriptions"
 HOSTILE = '<b>"acme" & sons</b>'
+S3 = {
+    "kind": "s3",
+    "bucket": "reports",
+    "path": "d32/latest.html",
+    "access_key_id": "AKIAEXAMPLE",
+    "secret_access_key": "not told",
+}
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
@@ -99,6 +107,7 @@ async def test_secrets_are_told_once_if_we_made_them_and_never_else(client: Clie
             {"kind": "webhook", "url": "https://hooks.example.org/a/b?token=very-secret"},
             {"kind": "slack", "url": "https://hooks.slack.com/services/T/B/very-secret"},
             {"kind": "telegram", "token": "123456:very-secret-and-long-enough", "chat_id": 5},
+            S3 | {"secret_access_key": "very-secret"},
         ],
     )
 
@@ -111,6 +120,7 @@ async def test_secrets_are_told_once_if_we_made_them_and_never_else(client: Clie
         {"kind": "webhook", "url": "https://hooks.example.org/***", "secret": "***"},
         {"kind": "slack", "url": "***"},
         {"kind": "telegram", "token": "***", "chat_id": "5"},
+        S3 | {"endpoint": "https://s3.us-east-1.amazonaws.com", "region": "us-east-1", "secret_access_key": "***"},
     ]
 
 
@@ -189,6 +199,8 @@ async def test_every_field_at_fault_is_named_at_once(client: Client) -> None:
                 {"kind": "slack", "url": "https://hooks.slack.com.evil.example/x"},
                 {"kind": "webhook", "url": "https://u:p@example.org/"},
                 {"kind": "apprise", "url": "json://127.0.0.1"},
+                S3 | {"endpoint": "http://169.254.169.254/latest"},
+                S3 | {"bucket": "../etc", "path": "../x"},
             ],
             "language": "fr",
             "threshold_percent": "much",
@@ -203,6 +215,7 @@ async def test_every_field_at_fault_is_named_at_once(client: Client) -> None:
         *("alerts[0].usd", "alerts[1].percent", "alerts[2].kind", "language", "threshold_percent", "schedul"),
         *("destinations[0].kind", "destinations[1].url", "destinations[2].to", "destinations[3].path"),
         *("destinations[4].url", "destinations[5].url", "destinations[6].url"),
+        *("destinations[7].endpoint", "destinations[8].bucket", "destinations[8].path"),
     }
     messages = {each["field"]: each["message"] for each in answer.json()["errors"]}
     assert "nearest: Europe/Madrid" in messages["schedule.time_zone"]
@@ -235,6 +248,17 @@ async def test_nonsense_is_refused_by_its_field(client: Client, field: str, fiel
 
     assert answer.status_code == 400, answer.text
     assert field in {each["field"] for each in answer.json()["errors"]}
+
+
+async def test_object_storage_without_its_extra_is_refused_with_its_name(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+
+    answer = await client.post(SUBSCRIPTIONS, json=body(destinations=[S3]), headers=WITH_KEY)
+
+    (error,) = answer.json()["errors"]
+    assert error == {"field": "destinations[0].kind", "message": "s3 needs the extra rig-or-rent[s3]"}
 
 
 @pytest.mark.parametrize("path", ["/nobody", "/%00", "/x.y", "/nobody/send", "/nobody/pause"])

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import httpx
 import pytest
 from reporting import (
     PUBLIC,
+    Bucket,
     Clock,
     MailServer,
     Posted,
@@ -22,6 +23,7 @@ from reporting import (
     answers,
     h100s,
     mail_server,
+    object_storage,
     patience,
     spot_h100s,
     world,
@@ -315,7 +317,7 @@ async def test_chats_get_their_own_form_in_which_nobody_is_mentioned(
 
 
 async def test_a_file_is_replaced_and_a_folder_collects(here: World, tmp_path: Path) -> None:
-    paths = ["d32/latest.md", "d32/latest.json", "all"]
+    paths = ["d32/latest.md", "d32/latest.json", "d32/latest.txt", "all"]
     await here.subscribe(destinations=[{"kind": "file", "path": path} for path in paths])
 
     for _ in range(2):
@@ -325,7 +327,9 @@ async def test_a_file_is_replaced_and_a_folder_collects(here: World, tmp_path: P
     folder = tmp_path / "reports"
     assert (folder / "d32" / "latest.md").read_text().startswith("# d32 still")
     assert json.loads((folder / "d32" / "latest.json").read_text())["subscription"] == "d32"
-    assert len(list((folder / "all").glob("*.html"))) == 2
+    pages = [path.read_text() for path in (folder / "all").glob("*.html")]
+    assert len(pages) == 2
+    assert "unsubscribe" not in "".join([*pages, (folder / "d32" / "latest.txt").read_text()]).lower()
     assert not list(folder.rglob(".*"))
 
 
@@ -340,6 +344,50 @@ async def test_a_link_does_not_lead_files_out_of_their_folder(here: World, tmp_p
     (delivery,) = await here.deliveries()
     assert delivery.state == "failed"
     assert not (tmp_path / "x.html").exists()
+
+
+# Object storage ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    with object_storage() as bucket:
+        yield bucket
+
+
+async def test_an_object_is_replaced_and_a_folder_of_them_collects(here: World, bucket: Bucket) -> None:
+    await here.subscribe(destinations=[bucket.destination(path) for path in ("d32/é *latest.md", "all")])
+
+    for _ in range(2):
+        await due(here)
+        await here.desk.deliver_due()
+
+    objects = bucket.objects()
+    assert [each.state for each in await here.deliveries()] == ["sent"] * 4
+    assert objects.pop("d32/é *latest.md") == "text/markdown; charset=utf-8"
+    assert list(objects.values()) == ["text/html; charset=utf-8"] * 2
+    assert bucket.read("d32/é *latest.md").startswith("# d32 still")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"secret_access_key": "another secret"}, "127.0.0.1 answers 403 SignatureDoesNotMatch"),
+        ({"access_key_id": "AKIANOBODY"}, "127.0.0.1 answers 403 InvalidAccessKeyId"),
+        ({"bucket": "nowhere"}, "127.0.0.1 answers 404 NoSuchBucket"),
+    ],
+)
+async def test_what_a_store_refuses_waits_with_its_own_word(
+    here: World, bucket: Bucket, wrong: dict[str, str], said: str
+) -> None:
+    await here.subscribe(destinations=[bucket.destination("latest.html", **wrong)])
+
+    await due(here)
+    await here.desk.deliver_due()
+
+    (delivery,) = await here.deliveries()
+    assert (delivery.state, delivery.error) == ("waiting", said)
+    assert bucket.objects() == {}
 
 
 # Several processes ---------------------------------------------------------------------------------------------------

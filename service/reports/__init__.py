@@ -2,6 +2,6 @@
 
 Reading order: report (the value), compose (how it follows from two rankings), language (its words), mail_page, plain,
 chart (its forms); subscription, destinations, alerts (what readers ask for), keeping (as it is kept and told);
-maker (one report in all its forms), desk (whose time has come, and the outbox), outgoing, senders, mail, addresses
-(the ways out), sealing (secrets), opening (all of it put together); feed.
+maker (one report in all its forms), desk (whose time has come, and the outbox), outgoing, senders, mail, chats, files,
+bucket, addresses (the ways out), sealing (secrets), opening (all of it put together); feed.
 """

@@ -25,7 +25,6 @@ from service.market import AWAY
 from service.parameters import InvalidParameters
 from service.reports import alerts as watching
 from service.reports.compose import Fired
-from service.reports.mail_page import UNSUBSCRIBE
 from service.reports.maker import Made, Maker
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.reports.sealing import Sealer, Unreadable
@@ -257,7 +256,7 @@ class Desk:
                 await store.outbox.mark_sent(session, claimed.id, self.maker.clock())
 
     def _outgoing(self, claimed: Claimed, report: StoredReport) -> Outgoing:
-        """The report with the reader's own links in it. Raises Unreadable."""
+        """Raises Unreadable."""
         url = f"{self.maker.public_url}/unsubscribe/{self.sealer.token(claimed.destination_id)}"
         return Outgoing(
             idempotency_key=claimed.idempotency_key,
@@ -270,8 +269,8 @@ class Desk:
             language=report.language,
             subject=report.subject,
             value=report.value,
-            html=report.html.replace(UNSUBSCRIBE, url),
-            text=report.text.replace(UNSUBSCRIBE, url),
+            html=report.html,
+            text=report.text,
             markdown=report.markdown,
             chart=report.chart,
         )

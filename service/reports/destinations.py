@@ -11,14 +11,16 @@ from typing import Any, Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from service.parameters.reader import Reader, nearest, shown
+from service.reports.bucket import NEEDED, can_sign
+from service.reports.files import FORMATS
 
-Kind = Literal["email", "webhook", "slack", "discord", "telegram", "file", "apprise"]
+Kind = Literal["email", "webhook", "slack", "discord", "telegram", "file", "s3", "apprise"]
 KINDS: Final = get_args(Kind)
 HIDDEN: Final = "***"
 MOST_DESTINATIONS: Final = 10
 MOST_URL: Final = 2000
-FORMATS: Final = {".html": "html", ".md": "md", ".txt": "text", ".json": "json"}
 SLACK: Final = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+AWS: Final = "https://s3.{}.amazonaws.com"  # where no endpoint is named
 DISCORD: Final = frozenset({"discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"})
 
 # Services that Apprise knows and whose address is the service's own: nobody can point them elsewhere.
@@ -35,6 +37,7 @@ class Destination:
     lane: str  # what it may hold up if it hangs: others of the same lane, nobody else
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     url: str | None = field(default=None, repr=False)  # to be judged by its address; None: nothing to judge
+    url_field: str = "url"
     made_secret: str | None = field(default=None, repr=False)  # made by us: told once, in the answer to its creation
 
 
@@ -124,18 +127,57 @@ def _telegram(reader: Reader) -> Destination | None:
 
 
 def _file(reader: Reader) -> Destination | None:
-    reader.missing("path", "must be a path inside the data directory's folder reports, such as d32/latest.html")
+    path = _path(reader, "inside the data directory's folder reports")
+    return None if path is None else Destination(kind="file", shown={"path": path}, lane="file")
+
+
+def _s3(reader: Reader) -> Destination | None:
+    if not can_sign():
+        reader.wrong("kind", f"s3 {NEEDED}")
+        return None
+    for name in ("bucket", "access_key_id", "secret_access_key"):
+        reader.missing(name, "must be given: a bucket, and a key that may write there")
+    bucket, key_id, region = (_word(reader, name) for name in ("bucket", "access_key_id", "region"))
+    region = region or "us-east-1"
+    endpoint = _url(reader, {"http", "https"}, name="endpoint") if reader.has("endpoint") else AWS.format(region)
+    if endpoint and "?" in endpoint:
+        reader.wrong("endpoint", "must hold no query")
+    path, secret = _path(reader, "inside the bucket"), reader.text("secret_access_key")
+    if not (bucket and key_id and endpoint and path and secret):
+        return None
+    told = {"endpoint": endpoint, "region": region, "bucket": bucket, "path": path, "access_key_id": key_id}
+    return Destination(
+        kind="s3",
+        shown=told | {"secret_access_key": HIDDEN},
+        secrets={"secret_access_key": secret},
+        lane=_host(urlsplit(endpoint)),
+        url=endpoint,
+        url_field="endpoint",
+    )
+
+
+def _word(reader: Reader, name: str) -> str | None:
+    """It becomes part of an address or of a signature."""
+    text = reader.text(name)
+    if text is None or re.fullmatch(r"[a-z0-9][\w.-]*", text, flags=re.ASCII | re.IGNORECASE):
+        return text
+    reader.wrong(name, f"must be made of letters, digits, dots and hyphens, not {shown(text)}")
+    return None
+
+
+def _path(reader: Reader, where: str) -> str | None:
+    reader.missing("path", f"must be a path {where}, such as d32/latest.html")
     text = reader.text("path")
     if text is None:
         return None
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or "\\" in text or not text.isprintable() or not path.parts:
-        reader.wrong("path", "must be relative, inside the data directory's folder reports, without ..")
-        return None
-    if path.suffix and path.suffix not in FORMATS:
+        reader.wrong("path", f"must be relative, {where}, without ..")
+    elif path.suffix and path.suffix not in FORMATS:
         reader.wrong("path", f"must be a folder or end in {', '.join(FORMATS)}, not {path.suffix}")
-        return None
-    return Destination(kind="file", shown={"path": str(path)}, lane="file")
+    else:
+        return str(path)
+    return None
 
 
 def _apprise(reader: Reader) -> Destination | None:
@@ -166,23 +208,26 @@ READERS: Final[Mapping[str, Callable[[Reader], Destination | None]]] = {
     "discord": _discord,
     "telegram": _telegram,
     "file": _file,
+    "s3": _s3,
     "apprise": _apprise,
 }
 
 
-def _url(reader: Reader, schemes: set[str], hosts: frozenset[str] = frozenset(), example: str = "") -> str | None:
+def _url(
+    reader: Reader, schemes: set[str], hosts: frozenset[str] = frozenset(), example: str = "", name: str = "url"
+) -> str | None:
     example = example or "https://example.org/hook"
-    reader.missing("url", f"must be an address such as {example}")
-    url = reader.given.get("url")
+    reader.missing(name, f"must be an address such as {example}")
+    url = reader.given.get(name)
     if url is None:
         return None
     parts = _split(url)
     if parts is None or parts.scheme not in schemes or not parts.hostname:
-        reader.wrong("url", f"must be an address such as {example}")
+        reader.wrong(name, f"must be an address such as {example}")
     elif parts.username is not None or parts.password is not None or parts.fragment:
-        reader.wrong("url", "must hold no user, password or fragment")
+        reader.wrong(name, "must hold no user, password or fragment")
     elif hosts and parts.hostname not in hosts:
-        reader.wrong("url", f"must be an address such as {example}")
+        reader.wrong(name, f"must be an address such as {example}")
     else:
         return str(url)
     return None

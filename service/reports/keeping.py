@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
 from service.parameters import FieldError, InvalidParameters
+from service.parameters.reader import Reader
 from service.reports.addresses import SETTING, why_refused
 from service.reports.desk import Desk, NoSuchSubscription
-from service.reports.destinations import APPRISE, Destination, Kept, with_kept_secrets
+from service.reports.destinations import APPRISE, Destination, Kept, destinations_of, with_kept_secrets
 from service.reports.maker import as_json
 from service.reports.sealing import Sealer, Unreadable
 from service.reports.subscription import FIELDS, Subscription, subscription_of
@@ -222,9 +223,6 @@ async def _read(session: AsyncSession, desk: Desk, body: object) -> Subscription
 
 
 async def _refused_addresses(desk: Desk, body: object) -> list[FieldError]:
-    from service.parameters.reader import Reader
-    from service.reports.destinations import destinations_of
-
     if desk.senders.may_be_private or not isinstance(body, dict):
         return []
     errors = []
@@ -233,7 +231,7 @@ async def _refused_addresses(desk: Desk, body: object) -> list[FieldError]:
         for destination in destinations_of(Reader({"destinations": [each]})):
             reason = await _why_refused(destination)
             if reason:
-                errors.append(FieldError(f"destinations[{number}].url", reason))
+                errors.append(FieldError(f"destinations[{number}].{destination.url_field}", reason))
     return errors
 
 

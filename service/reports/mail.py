@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from service.reports.mail_page import UNSUBSCRIBE
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.settings import Settings
 
@@ -97,7 +98,7 @@ class Mailer:
 
 
 def message_of(outgoing: Outgoing, mailer: Mailer) -> EmailMessage:
-    """multipart/alternative: the text; and the page with its picture."""
+    """multipart/alternative: the text; and the page with its picture. Only here stands the reader's own way out."""
     message = EmailMessage(policy=SMTP)
     to, host = str(outgoing.shown["to"]), mailer.public_host
     message["Subject"] = _one_line(outgoing.subject)
@@ -109,8 +110,10 @@ def message_of(outgoing: Outgoing, mailer: Mailer) -> EmailMessage:
     message["List-Id"] = f"<reports.{host}>"
     message["List-Unsubscribe"] = f"<{outgoing.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(outgoing.text, cte="quoted-printable")
-    message.add_alternative(outgoing.html, subtype="html", cte="quoted-printable")
+    message.set_content(outgoing.text.replace(UNSUBSCRIBE, outgoing.unsubscribe_url), cte="quoted-printable")
+    message.add_alternative(
+        outgoing.html.replace(UNSUBSCRIBE, outgoing.unsubscribe_url), subtype="html", cte="quoted-printable"
+    )
     message["Content-Language"] = outgoing.language  # now: setting a content clears what begins so
     page = message.get_payload()[1]  # type: ignore[index]
     if outgoing.chart and isinstance(page, EmailMessage):

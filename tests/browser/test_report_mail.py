@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 from reporting import Clock, h100s, spot_h100s, world
 
 from service.database import Database
-from service.reports.senders import standalone
+from service.reports.files import standalone
 from service.reports.subscription import Subscription
 
 WIDTHS = (320, 360, 700)

@@ -47,6 +47,7 @@ KINDS: Final = {
     "discord": "Discord",
     "telegram": "Telegram",
     "file": _("file on the server"),
+    "s3": "S3",
     "apprise": "Apprise",
 }
 EVERY: Final = {
