@@ -14,11 +14,11 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP as MAIL_POLICY
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import httpx
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from builders import NOON, collected_run, observation
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -39,6 +39,7 @@ from service.reports.opening import open_desk
 from service.settings import Settings
 
 PUBLIC = "https://rig.example"
+ELSEWHERE = "0.0.0.0"  # the loopback too, but nothing in it says so: as far away as a test can be
 ESTIMATOR = RememberingEstimator(Estimator(catalogue.load().efficiencies, catalogue.load().runs))
 SOURCES = {
     "cloud": PriceSource(
@@ -208,14 +209,27 @@ def answers(*statuses: int, then: int = 204, headers: Mapping[str, str] | None =
 
 @dataclass(slots=True)
 class MailServer:
-    """Takes mail over TLS, and refuses as it is told."""
+    """Takes mail, and refuses as it is told."""
 
-    address: str = ""
+    port: int = 0
+    scheme: str = "smtps"
     trusted: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     mail: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     refusals: dict[str, list[str]] = field(default_factory=dict)  # what each recipient is told, one after the other
+    passwords: list[tuple[str, str]] = field(default_factory=list)  # users and passwords that it was told
+    were_encrypted: list[bool] = field(default_factory=list)  # the connections by which mail came
     silent_s: float = 0.0
+
+    @property
+    def address(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: LoginPassword
+    ) -> AuthResult:
+        self.passwords.append((given.login.decode(), given.password.decode()))
+        return AuthResult(success=True)
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -228,6 +242,7 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.recipients += envelope.rcpt_tos
+        self.were_encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
         assert isinstance(envelope.content, bytes)
         message = BytesParser(policy=MAIL_POLICY).parsebytes(envelope.content)
         assert isinstance(message, EmailMessage)
@@ -236,18 +251,32 @@ class MailServer:
 
 
 @asynccontextmanager
-async def mail_server(folder: Path) -> AsyncIterator[MailServer]:
-    """Over TLS from the start, with a certificate that only its `trusted` knows."""
+async def mail_server(
+    folder: Path, encrypted: Literal["from the start", "by STARTTLS", "never"] = "from the start"
+) -> AsyncIterator[MailServer]:
+    """With a certificate that only its `trusted` knows; where there is STARTTLS, nothing is taken without it."""
     certificate = folder / "mail.pem"
     certificate.write_bytes(_self_signed())
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate)
     served = MailServer(trusted=ssl.create_default_context(cafile=str(certificate)))
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(served, hostname="mail.example", enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0, ssl=tls
-    )
-    served.address = f"smtps://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def smtp() -> SMTP:
+        return SMTP(
+            served,
+            hostname="mail.example",
+            enable_SMTPUTF8=True,
+            loop=loop,
+            tls_context=tls if encrypted == "by STARTTLS" else None,
+            require_starttls=encrypted == "by STARTTLS",
+            authenticator=served.authenticate,
+            auth_require_tls=False,
+        )
+
+    server = await loop.create_server(smtp, "127.0.0.1", 0, ssl=tls if encrypted == "from the start" else None)
+    served.port = server.sockets[0].getsockname()[1]
+    served.scheme = "smtps" if encrypted == "from the start" else "smtp"
     try:
         yield served
     finally:
@@ -257,6 +286,7 @@ async def mail_server(folder: Path) -> AsyncIterator[MailServer]:
 def _self_signed() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", ELSEWHERE)]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -266,7 +296,7 @@ def _self_signed() -> bytes:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -6,13 +6,16 @@ import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 from reporting import (
+    ELSEWHERE,
     PUBLIC,
     Bucket,
     Clock,
@@ -143,6 +146,106 @@ async def test_mail_without_a_mail_server_waits_and_says_why(fresh_database: Dat
         (delivery,) = await here.deliveries()
     assert delivery.state == "waiting"
     assert delivery.error == "mail is off: set RIG_OR_RENT_SMTP_URL"
+
+
+async def mailed(database: Database, folder: Path, url: str, trusted: ssl.SSLContext | None) -> store.StoredDelivery:
+    """What became of one mail."""
+    settings = {"smtp_url": url, "mail_from": "reports@rig.example"}
+    async with world(database, folder, Clock(), trusted=trusted, **settings) as here:
+        await here.see(h100s())
+        await here.subscribe(destinations=[EMAIL])
+        await due(here)
+        await here.desk.deliver_due()
+        (delivery,) = await here.deliveries()
+        return delivery
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "user:secret@127.0.0.1", f"user:secret@{ELSEWHERE}"])
+async def test_mail_is_encrypted_where_the_server_can(fresh_database: Database, tmp_path: Path, host: str) -> None:
+    async with mail_server(tmp_path, "by STARTTLS") as mail:
+        delivery = await mailed(fresh_database, tmp_path, f"smtp://{host}:{mail.port}", mail.trusted)
+
+    assert (delivery.state, delivery.error) == ("sent", None)
+    assert mail.were_encrypted == [True]
+    assert mail.passwords == ([("user", "secret")] if "secret" in host else [])
+
+
+async def test_a_password_goes_nowhere_in_clear(fresh_database: Database, tmp_path: Path) -> None:
+    async with mail_server(tmp_path, "never") as mail:
+        delivery = await mailed(fresh_database, tmp_path, f"smtp://user:secret@{ELSEWHERE}:{mail.port}", None)
+
+    assert delivery.state == "waiting"
+    assert "STARTTLS extension not supported" in (delivery.error or "")
+    assert (mail.passwords, mail.mail) == ([], [])
+
+
+async def test_a_password_goes_to_no_server_whose_name_nobody_vouches_for(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    async with mail_server(tmp_path, "by STARTTLS") as mail:
+        delivery = await mailed(fresh_database, tmp_path, f"smtp://user:secret@{ELSEWHERE}:{mail.port}", None)
+
+    assert delivery.state == "waiting"
+    assert "certificate verify failed" in (delivery.error or "")
+    assert (mail.passwords, mail.mail) == ([], [])
+
+
+@pytest.mark.parametrize(("encrypted", "was"), [("by STARTTLS", True), ("never", False)])
+async def test_mail_without_a_password_is_as_secret_as_the_server_can(
+    fresh_database: Database, tmp_path: Path, encrypted: Literal["by STARTTLS", "never"], was: bool
+) -> None:
+    async with mail_server(tmp_path, encrypted) as mail:
+        delivery = await mailed(fresh_database, tmp_path, mail.address, None)
+
+    assert (delivery.state, mail.were_encrypted) == ("sent", [was])
+
+
+# Apprise -------------------------------------------------------------------------------------------------------------
+
+
+async def test_apprise_hands_a_report_to_a_web_server(here: World, receiver: Receiver) -> None:
+    await here.subscribe(destinations=[{"kind": "apprise", "url": f"{receiver.address.replace('http', 'json')}/hook"}])
+
+    await due(here)
+    await here.desk.deliver_due()
+
+    (posted,) = receiver.posted
+    told = json.loads(posted.body)
+    assert [each.state for each in await here.deliveries()] == ["sent"]
+    assert posted.path == "/hook"
+    assert told["title"].startswith("Your first report: d32 costs")
+    assert "## The cheapest" in told["message"]
+
+
+async def test_apprise_hands_a_report_to_a_mail_server(here: World, tmp_path: Path) -> None:
+    async with mail_server(tmp_path, "never") as mail:
+        url = f"mailto://127.0.0.1:{mail.port}/?from=rig@rig.example&to=reader@example.org&mode=insecure"
+        await here.subscribe(destinations=[{"kind": "apprise", "url": url}], language="es")
+
+        await due(here)
+        await here.desk.deliver_due()
+
+    (message,) = mail.mail
+    body = message.get_body(("html", "plain"))
+    assert [each.state for each in await here.deliveries()] == ["sent"]
+    assert mail.recipients == ["reader@example.org"]
+    assert message["Subject"].startswith("Tu primer informe: d32 cuesta")
+    assert body is not None
+    assert "Lo más barato" in body.get_content()
+
+
+async def test_what_apprise_cannot_hand_over_waits(here: World, receiver: Receiver) -> None:
+    await here.subscribe(destinations=[{"kind": "apprise", "url": receiver.address.replace("http", "json")}])
+    receiver.answer = answers(500)
+
+    await due(here)
+    await here.desk.deliver_due()
+    (failed,) = await here.deliveries()
+    here.clock.pass_by(timedelta(seconds=5))
+    await here.desk.deliver_due()
+
+    assert (failed.state, failed.error) == ("waiting", "Apprise could not deliver it")
+    assert [each.state for each in await here.deliveries()] == ["sent"]
 
 
 # Webhooks ------------------------------------------------------------------------------------------------------------

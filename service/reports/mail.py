@@ -79,9 +79,8 @@ class Mailer:
         except aiosmtplib.SMTPResponseException as error:
             raise _refusal(error.code, error.message) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise TryAgain(
-                f"the mail server does not answer: {_one_line(str(error) or type(error).__name__)}"
-            ) from error
+            reason = _one_line(str(error) or type(error).__name__)
+            raise TryAgain(f"the mail server cannot be used: {reason}") from error
 
     def _must_be_secret(self) -> bool:
         """A password never goes in clear over a network."""
