@@ -38,6 +38,7 @@ from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation.answers import PriceSource, provider_answer, source_of
 from service.rates import EuropeanCentralBank
+from service.reports.desk import Desk
 from service.reports.opening import open_desk
 from service.schedule import Job, end, running_schedule
 from service.settings import Settings, api_key
@@ -49,6 +50,7 @@ from service.web.problems import exception_handlers
 from service.web.security import secure
 from service.web.services import DEPENDENCIES, Services
 
+FORGETTING = timedelta(days=1)  # how often old reports are looked for
 WATCHING = timedelta(minutes=5)  # how often a change of state is looked for that no run brings about: growing stale
 
 log = structlog.get_logger()
@@ -132,8 +134,14 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         if settings.scheduler:
             reporting = asyncio.create_task(services.reports.work(), name="reports")
             stack.push_async_callback(end, [reporting])
-            await stack.enter_async_context(running_schedule(collector.jobs, connect=database.connect, clock=clock))
+            jobs = partial(jobs_of, collector, services.reports)
+            await stack.enter_async_context(running_schedule(jobs, connect=database.connect, clock=clock))
         yield services
+
+
+async def jobs_of(collector: Collector, desk: Desk) -> Sequence[Job]:
+    """All that is done on schedule; reports are made beside it, by every process."""
+    return [*await collector.jobs(), Job(name="old reports", interval=FORGETTING, run=desk.forget_old)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,9 @@ class Settings:
     mail_from: str | None = field(  # None: the mail server's user, or a name at the public address
         default=None, metadata=_set_by("RIG_OR_RENT_MAIL_FROM", "the address that reports by mail come from")
     )
+    keep_reports_days: int = field(
+        default=365, metadata=_set_by("RIG_OR_RENT_KEEP_REPORTS_DAYS", "for how many days reports can be opened again")
+    )
     public_url: str = field(
         default="http://localhost:8000",
         metadata=_set_by("RIG_OR_RENT_PUBLIC_URL", "address that links in reports start with"),
@@ -165,6 +168,12 @@ def origin(variable: str, value: str) -> str:
     return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
 
 
+def _days(variable: str, value: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,4}", value, flags=re.ASCII):
+        raise InvalidSetting(variable, f"{value!r} is not a whole number of days from 1 to 99999")
+    return int(value)
+
+
 def _smtp_url(variable: str, value: str) -> str:
     parts = _split(variable, value)
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
@@ -204,6 +213,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "smtp_url": _smtp_url,
     "private_destinations": _switch("allow", "refuse"),
     "mail_from": _mail_from,
+    "keep_reports_days": _days,
     "public_url": _public_url,
 }
 

@@ -33,11 +33,13 @@ from reporting import (
 )
 from reporting import receiver as receiving
 
-from service import store
+from service import catalogue, store
+from service.app import Collector, jobs_of
 from service.database import Database
 from service.reports import keeping
 from service.reports.addresses import make_sender
 from service.reports.desk import GIVING_UP, next_attempt
+from service.settings import Settings
 
 SECRET = "a secret of the webhook"
 
@@ -533,6 +535,44 @@ async def test_what_a_dead_process_had_claimed_is_sent_by_another(here: World, r
 
     assert before == 0
     assert len(receiver.posted) == 1
+
+
+# What is old ---------------------------------------------------------------------------------------------------------
+
+
+async def test_old_reports_go_with_their_deliveries_and_what_is_still_needed_stays(
+    here: World, receiver: Receiver
+) -> None:
+    for name, path in (("told", "/well"), ("monthly", "/well"), ("waits", "/ill")):
+        await here.subscribe(name=name, destinations=[webhook(receiver, path)])
+    receiver.answer = lambda posted: answers(then=500 if posted.path == "/ill" else 204)(posted)
+    await due(here)
+    await here.desk.deliver_due()
+    async with here.database.sessions.begin() as session:
+        for name in ("monthly", "waits"):
+            (row,) = await store.subscriptions_named(session, name)
+            row.next_at = here.clock.now + timedelta(days=500)
+    here.clock.pass_by(timedelta(days=364))
+    await due(here)  # "told" is told again
+    before = await here.deliveries()
+    here.clock.pass_by(timedelta(minutes=1))
+
+    await here.desk.forget_old()
+
+    after = await here.deliveries()
+    assert len(before) == 4
+    assert len(after) == 3
+    assert {each.id for each in before} - {each.id for each in after} == {before[1].id}
+    assert before[1].sent_at == min(each.sent_at for each in before if each.sent_at)
+
+
+async def test_old_reports_are_looked_for_on_schedule(here: World) -> None:
+    collector = Collector(Settings(), here.database, catalogue.load(), here.desk.senders.client, here.clock, {})
+
+    jobs = {job.name: job for job in await jobs_of(collector, here.desk)}
+
+    assert jobs["old reports"].run == here.desk.forget_old
+    assert jobs["old reports"].interval == timedelta(days=1)
 
 
 # Who no longer wants it ----------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
             "RIG_OR_RENT_ORIGIN_OVERRIDES": '{"https://Prices.example:443/": "http://127.0.0.1:9000"}',
             "RIG_OR_RENT_SMTP_URL": "smtps://me:secret@mail.example:465",
             "RIG_OR_RENT_PRIVATE_DESTINATIONS": "allow",
+            "RIG_OR_RENT_KEEP_REPORTS_DAYS": "30",
             "RIG_OR_RENT_PUBLIC_URL": "https://prices.example.org/",
             "RUNPOD_API_KEY": "rp",
         }
@@ -46,6 +47,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
     assert settings.origin_overrides == {"https://prices.example": "http://127.0.0.1:9000"}
     assert settings.smtp_url == "smtps://me:secret@mail.example:465"
     assert settings.private_destinations
+    assert settings.keep_reports_days == 30
     assert settings.public_url == "https://prices.example.org"
     assert settings.secrets["RUNPOD_API_KEY"] == "rp"
 
@@ -76,6 +78,8 @@ def test_an_address_may_name_postgresql_in_any_usual_way(url: str) -> None:
         ("RIG_OR_RENT_ORIGIN_OVERRIDES", '{"https://prices.example": "http://127.0.0.1/mirror"}', "origin"),
         ("RIG_OR_RENT_ORIGIN_OVERRIDES", '{"https://prices.example": "file:///etc/passwd"}', "origin"),
         ("RIG_OR_RENT_SMTP_URL", "mail.example", "smtps://"),
+        ("RIG_OR_RENT_KEEP_REPORTS_DAYS", "0", "1 to 99999"),
+        ("RIG_OR_RENT_KEEP_REPORTS_DAYS", "a year", "1 to 99999"),
         ("RIG_OR_RENT_PUBLIC_URL", "localhost:8000", "https://"),
     ],
 )

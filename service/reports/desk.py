@@ -62,6 +62,7 @@ class Desk:
     maker: Maker
     senders: Senders
     sealer: Sealer
+    keeps: timedelta  # reports
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     # Making ----------------------------------------------------------------------------------------------------------
@@ -289,6 +290,15 @@ class Desk:
         log.error("delivery failed", kind=claimed.kind, report=claimed.report_id, reason=reason)
         async with self.maker.database.sessions.begin() as session:
             await store.outbox.mark_failed(session, claimed.id, reason)
+
+    # Forgetting ------------------------------------------------------------------------------------------------------
+
+    async def forget_old(self) -> None:
+        """Delete the reports that are older than reports are kept, with how they were delivered."""
+        async with self.maker.database.sessions.begin() as session:
+            forgotten = await store.forget_reports(session, self.maker.clock() - self.keeps)
+        if forgotten:
+            log.info("old reports are deleted", reports=forgotten)
 
     # For ever --------------------------------------------------------------------------------------------------------
 

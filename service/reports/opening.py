@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from service.catalogue import Catalogue
@@ -53,4 +53,5 @@ async def open_desk(
             may_be_private=settings.private_destinations,
             clock=clock,
         )
-        yield Desk(maker=maker, senders=senders, sealer=sealer(settings))
+        keeps = timedelta(days=settings.keep_reports_days)
+        yield Desk(maker=maker, senders=senders, sealer=sealer(settings), keeps=keeps)

@@ -19,7 +19,7 @@ from service.store.past import Held, Span, save_history, spans_held
 from service.store.prices import CurrentPrice, KnownPrice, current_prices, known_prices, live_providers, previous
 from service.store.rates import exchange_rates, save_rates
 from service.store.report_tables import StoredDelivery, StoredDestination, StoredReport, StoredSubscription
-from service.store.reports import last_report_before, report, reports
+from service.store.reports import forget_reports, report, reports
 from service.store.runs import (
     CollectorState,
     InvalidCursor,
@@ -82,9 +82,9 @@ __all__ = [
     "exchange_rates",
     "failures",
     "first_price_at",
+    "forget_reports",
     "known_prices",
     "last_outcome",
-    "last_report_before",
     "live_providers",
     "offer_exists",
     "outbox",

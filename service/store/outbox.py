@@ -106,10 +106,3 @@ async def cancel(session: AsyncSession, destination_ids: Collection[int]) -> Non
         StoredDelivery.destination_id.in_(destination_ids), StoredDelivery.state == "waiting"
     )
     await session.execute(waiting.values(state="cancelled", claimed_until=None))
-
-
-async def next_attempt_at(session: AsyncSession) -> datetime | None:
-    """When the next waiting delivery is due. None: nothing waits."""
-    return await session.scalar(
-        select(func.min(StoredDelivery.next_attempt_at)).where(StoredDelivery.state == "waiting")
-    )

@@ -1,15 +1,15 @@
-"""The reports that were made: the newest first, in pages; and one exactly as it was sent."""
+"""The reports that were made: the newest first, in pages; one exactly as it was sent; until it is old."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import delete, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, selectinload
 
 from service.store.places import cursor_at, place_of
-from service.store.report_tables import StoredReport
+from service.store.report_tables import StoredDelivery, StoredReport, StoredSubscription
 from service.store.runs import Page
 
 WEIGHTY = (StoredReport.ranking, StoredReport.html, StoredReport.text, StoredReport.markdown, StoredReport.chart)
@@ -37,7 +37,13 @@ async def report(session: AsyncSession, report_id: str) -> StoredReport | None:
     return await session.scalar(chosen.options(selectinload(StoredReport.deliveries)))
 
 
-async def last_report_before(session: AsyncSession, subscription_id: str, at: datetime) -> StoredReport | None:
-    """What a subscription was last told."""
-    chosen = select(StoredReport).where(StoredReport.subscription_id == subscription_id, StoredReport.made_at <= at)
-    return await session.scalar(chosen.order_by(StoredReport.made_at.desc()).limit(1))
+async def forget_reports(session: AsyncSession, before: datetime) -> int:
+    """Delete what was made before then, with how it was delivered; how many reports that were.
+
+    What a subscription's next report is compared with stays, and what is still to be delivered.
+    """
+    is_last = exists().where(StoredSubscription.last_report_id == StoredReport.id)
+    waits = exists().where(StoredDelivery.report_id == StoredReport.id, StoredDelivery.state == "waiting")
+    old = delete(StoredReport).where(StoredReport.made_at < before, ~is_last, ~waits)
+    forgotten = await session.scalars(old.returning(StoredReport.id).execution_options(synchronize_session=False))
+    return len(forgotten.all())

@@ -36,6 +36,7 @@ MAIL_POLICY: Final = (  # a mail's style is in its tags; nothing in it runs, and
     "/reports",
     tags=["reports"],
     summary="Reports that were made, the newest first",
+    description="They are kept for a year, or as many days as `RIG_OR_RENT_KEEP_REPORTS_DAYS` says.",
     operation_class=operation(
         query=PAGING,
         changed={"limit": {"default": ON_A_PAGE, "meaning": "rows on a page, 1 to 1000, newest first"}},
