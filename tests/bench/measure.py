@@ -27,7 +27,7 @@ def measured(what: str, wanted_ms: float | None = None) -> Iterator[None]:
 def report(what: str, seconds: float, wanted_ms: float | None = None) -> None:
     """One line of the table: what was done, how long it took, and what was wanted of it."""
     wanted = f"   (wanted: under {wanted_ms:,.0f})" if wanted_ms else ""
-    print(f"{what:<60}{seconds * 1000:10,.0f} ms{wanted}", flush=True)  # noqa: T201
+    print(f"{what:<60}{seconds * 1000:10,.1f} ms{wanted}", flush=True)  # noqa: T201
 
 
 def repeated(what: str, do: Callable[[], object], wanted_ms: float | None = None, times: int = 9) -> None:
