@@ -19,7 +19,7 @@ from service import store
 from service.database import Database
 from service.ranking.option import Ranking
 from service.reports.alerts import AlertState, Seen, check
-from service.reports.compose import SourceState
+from service.reports.given import SourceState
 from service.reports.language import MESSAGES, Words
 from service.reports.maker import Made
 from service.reports.subscription import Alert, Schedule, Subscription

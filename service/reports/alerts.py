@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from service.ranking.option import Ranking
-from service.reports.compose import Fired, SourceState
+from service.reports.given import Fired, SourceState
 from service.reports.subscription import Alert
 
 ROUNDING: Final = 1e-9  # ten percent is ten percent

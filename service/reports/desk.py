@@ -24,7 +24,7 @@ from service import store
 from service.market import AWAY
 from service.parameters import InvalidParameters
 from service.reports import alerts as watching
-from service.reports.compose import Fired
+from service.reports.given import Fired
 from service.reports.maker import Made, Maker
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.reports.sealing import Sealer, Unreadable

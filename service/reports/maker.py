@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -25,10 +24,13 @@ from service.ranking.option import Ranking
 from service.ranking.request import RankingRequest
 from service.reports.alerts import Seen
 from service.reports.chart import as_png
-from service.reports.compose import Fired, For, GpuPrices, Shown, ShownOption, SourceState, compose, shown_option
+from service.reports.compose import compose
+from service.reports.given import Fired, For, Given, GpuPrices, SourceState
 from service.reports.mail_page import UNSUBSCRIBE, as_html
+from service.reports.medians import gpu_prices, medians_of
 from service.reports.plain import as_markdown, as_text
-from service.reports.report import Point, Reason, Report
+from service.reports.report import Reason, Report
+from service.reports.shown import Shown
 from service.reports.subscription import Subscription, request_of
 from service.store import StoredReport, StoredSubscription
 
@@ -37,7 +39,6 @@ KEPT: Final = 50  # options of the ranking that a report keeps
 REMEMBERED: Final = 256  # rankings of one market
 HISTORY: Final = tuple(timedelta(days=days) for days in range(30, 0, -3))  # at which medians are drawn
 A_MOMENT: Final = timedelta(seconds=5)  # for which the answers of the database are remembered
-FEWEST: Final = 3  # offers of a GPU whose median says something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +155,16 @@ class Maker:
         fired: Fired | None = None,
     ) -> Made:
         request = await self.request_of(session, subscription.ranking, now)
-        ranking = await self.ranking(request, now)
-        reader = self._reader(subscription, subscription_id, reason, slot, request.sort, fired)
-        prices = await self.gpu_prices(session, now)
-        sources = self._memory.sources
-        offered = self._memory.titles(self.market)
-        return await asyncio.to_thread(_written, reader, ranking, before, prices, sources, offered, now, slot)
+        given = Given(
+            reader=self._reader(subscription, subscription_id, reason, slot, request.sort, fired),
+            ranking=await self.ranking(request, now),
+            before=before,
+            prices=await self.gpu_prices(now),
+            sources=self._memory.sources,
+            offered=self._memory.titles(self.market),
+            now=now,
+        )
+        return await asyncio.to_thread(_written, given, slot)
 
     def _reader(
         self,
@@ -214,11 +219,11 @@ class Maker:
             for answer in answers
         )
 
-    async def gpu_prices(self, session: AsyncSession, now: datetime) -> tuple[GpuPrices, ...]:
+    async def gpu_prices(self, now: datetime) -> tuple[GpuPrices, ...]:
         """What GPUs rent for now, and on days of the last month."""
         if self._memory.prices_of != (self.market.version, now.date()):
             history = [await self._medians_at(_evening(now - ago)) for ago in HISTORY]
-            self._memory.prices = _gpu_prices(self.market, history)
+            self._memory.prices = gpu_prices(self.market, history)
             self._memory.prices_of = (self.market.version, now.date())
         return self._memory.prices
 
@@ -227,7 +232,7 @@ class Maker:
         if at not in known:
             async with self.database.engine.connect() as connection:
                 market = await load_market(connection, self.catalogue, at)
-            known[at] = {gpu: median(prices) for gpu, prices in _by_gpu(market).items() if len(prices) >= FEWEST}
+            known[at] = medians_of(market)
             while len(known) > 4 * len(HISTORY):
                 known.popitem(last=False)
         return at, known[at]
@@ -242,14 +247,13 @@ class Maker:
         request = await self.request_of(session, subscription.ranking, now)
         asked = replace(request, as_of=then, explain=False, limit=KEPT, offset=0)
         ranking = await asyncio.to_thread(current_ranking, market, asked, self.estimator, now)
-        medians = {gpu: median(prices) for gpu, prices in _by_gpu(market).items() if len(prices) >= FEWEST}
-        return shown_of_ranking(ranking, then, medians)
+        return Shown.of_ranking(ranking, then, medians_of(market))
 
     async def last_shown(self, session: AsyncSession, row: StoredSubscription) -> Shown | None:
         if row.last_report_id is None:
             return None
         last = await session.get(StoredReport, row.last_report_id)
-        return shown_of(last) if last else None
+        return Shown.of_report(last) if last else None
 
 
 @dataclass(slots=True)
@@ -293,144 +297,18 @@ class Memory:
             return self.rankings[request]
 
 
-def _written(
-    reader: For,
-    ranking: Ranking,
-    before: Shown | None,
-    prices: tuple[GpuPrices, ...],
-    sources: tuple[SourceState, ...],
-    offered: frozenset[str],
-    now: datetime,
-    slot: str,
-) -> Made:
-    report = compose(reader, ranking, before, prices, sources, offered, now)
+def _written(given: Given, slot: str) -> Made:
+    report, reader = compose(given), given.reader
     chart = as_png(report) if report.has_news or report.since is None else None
     unsubscribe = UNSUBSCRIBE if reader.subscription_id else ""
     return Made(
         report=report,
         slot=slot,
-        ranking=ranking,
+        ranking=given.ranking,
         html=as_html(report, reader.sort, with_chart=chart is not None),
         text=as_text(report, reader.sort, unsubscribe),
         markdown=as_markdown(report, reader.sort),
         chart=chart,
-    )
-
-
-# What the last report showed -----------------------------------------------------------------------------------------
-
-
-class _Cost(msgspec.Struct, frozen=True):
-    p50: float
-
-
-class _Machine(msgspec.Struct, frozen=True):
-    gpu: str
-
-
-class _Offer(msgspec.Struct, frozen=True):
-    usd_per_hour: float
-
-
-class _Option(msgspec.Struct, frozen=True):
-    rank: int
-    title: str
-    kind: str
-    machine: _Machine
-    cost_usd: _Cost
-    days: _Cost
-    offer: _Offer | None
-
-    def shown(self) -> ShownOption:
-        return ShownOption(
-            rank=self.rank,
-            title=self.title,
-            kind=self.kind,
-            gpu=self.machine.gpu,
-            cost_usd=self.cost_usd.p50,
-            days=self.days.p50,
-            usd_per_hour=self.offer.usd_per_hour if self.offer else None,
-        )
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    cheapest: _Option | None
-    soonest: _Option | None
-    rigs: tuple[_Option, ...]
-
-
-class _BreakEven(msgspec.Struct, frozen=True):
-    electricity_usd_per_kwh: float | None
-
-
-class _Ranking(msgspec.Struct, frozen=True):
-    options: tuple[_Option, ...]
-    answer: _Answer
-    break_even: _BreakEven | None
-
-
-class _Median(msgspec.Struct, frozen=True):
-    gpu: str
-    median_usd: float
-
-
-def shown_of_ranking(ranking: Ranking, at: datetime, medians: Mapping[str, float]) -> Shown:
-    """What a report of this ranking would have told."""
-    options: dict[str, ShownOption] = {}
-    for option in (*ranking.options, *ranking.answer.rigs):
-        options.setdefault(option.title, shown_option(option))
-    answer = ranking.answer
-    return Shown(
-        made_at=at,
-        options=options,
-        cheapest=shown_option(answer.cheapest) if answer.cheapest else None,
-        soonest=shown_option(answer.soonest) if answer.soonest else None,
-        break_even_usd_per_kwh=ranking.break_even.electricity_usd_per_kwh if ranking.break_even else None,
-        medians=medians,
-    )
-
-
-def shown_of(report: StoredReport) -> Shown:
-    """What a kept report told; the best of several of one title."""
-    ranking = msgspec.convert(report.ranking, _Ranking)
-    options: dict[str, ShownOption] = {}
-    for option in (*ranking.options, *ranking.answer.rigs):
-        options.setdefault(option.title, option.shown())
-    answer = ranking.answer
-    medians = msgspec.convert(report.value.get("medians", []), list[_Median])
-    return Shown(
-        made_at=report.made_at,
-        options=options,
-        cheapest=answer.cheapest.shown() if answer.cheapest else None,
-        soonest=answer.soonest.shown() if answer.soonest else None,
-        break_even_usd_per_kwh=ranking.break_even.electricity_usd_per_kwh if ranking.break_even else None,
-        medians={each.gpu: each.median_usd for each in medians},
-    )
-
-
-# Medians -------------------------------------------------------------------------------------------------------------
-
-
-def _by_gpu(market: Market) -> dict[str, list[float]]:
-    """The on-demand prices per GPU and hour."""
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    for offer in market.offers.rows:
-        if offer.pricing == "on_demand":
-            found[offer.machine.gpu.name].append(offer.usd_per_hour / offer.machine.gpu_count)
-    return found
-
-
-def _gpu_prices(market: Market, history: list[tuple[datetime, Mapping[str, float]]]) -> tuple[GpuPrices, ...]:
-    return tuple(
-        GpuPrices(
-            gpu=gpu,
-            median_usd=median(prices),
-            least_usd=min(prices),
-            offers=len(prices),
-            history=tuple(Point(at=at, median_usd=known[gpu]) for at, known in history if gpu in known),
-        )
-        for gpu, prices in _by_gpu(market).items()
-        if len(prices) >= FEWEST
     )
 
 
