@@ -148,6 +148,20 @@ async def test_a_pinned_plan_that_does_not_fit_keeps_its_hours(client: Client) -
     assert estimate["tokens_per_s_per_gpu"]["p50"] > 0
 
 
+async def test_a_machine_that_a_pinned_cut_does_not_divide_is_excluded_with_the_reason(client: Client) -> None:
+    plan = {"tensor_parallel": 4, "micro_batch": 1}
+    machines = [{"gpu": "H100 SXM", "gpu_count": count, "plan": plan} for count in (6, 8)]
+
+    refused, kept = (
+        await client.post("/api/v1/estimates", json={"workload": "nanochat-d32", "machines": machines})
+    ).json()
+
+    assert refused["excluded"]["reason"] == "plan_does_not_divide"
+    assert "multiple of 4 GPUs" in refused["excluded"]["detail"]
+    assert kept["plan"]["tensor_parallel"] == 4
+    assert kept["plan"]["context_parallel"] == 1
+
+
 # Errors --------------------------------------------------------------------------------------------------------------
 
 

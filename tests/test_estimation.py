@@ -20,6 +20,7 @@ from service.estimation.workload import Model, PinnedPlan, Precision, Reference,
 from tests.builders import gpu, machine, workload
 
 ESTIMATOR = Estimator(catalogue.load().efficiencies, catalogue.load().runs)
+WHOLE = PinnedPlan(context_parallel=1)  # sequences are not cut over GPUs
 
 
 def estimate(asked: Workload, on: Machine, method: Method = "model") -> Estimate:
@@ -343,7 +344,8 @@ def test_the_parts_sum_to_their_totals(name: str, gpu_count: int) -> None:
 
 
 def test_more_gpus_than_sequences_do_not_help() -> None:
-    some, more = estimate(uncalibrated(), machine("H100 SXM", 256)), estimate(uncalibrated(), machine("H100 SXM", 1024))
+    asked = replace(uncalibrated(), plan=WHOLE)
+    some, more = estimate(asked, machine("H100 SXM", 256)), estimate(asked, machine("H100 SXM", 1024))
 
     assert more.hours.p50 >= some.hours.p50
     assert any("more than 256 GPUs do not help" in note for note in more.notes)
@@ -353,8 +355,10 @@ def test_more_gpus_than_sequences_do_not_help() -> None:
 def test_at_what_count_more_gpus_stop_helping_is_said(slug: str) -> None:
     sequences = {"nanochat-d32": 256, "gpt2-124m": 512}[slug]
 
-    counts = useful_counts(ESTIMATOR, workload(slug), machine("H100 SXM", 8))
-    sentence = explain_count(ESTIMATOR, workload(slug), machine("H100 SXM", 8))
+    asked = replace(workload(slug), plan=WHOLE)
+
+    counts = useful_counts(ESTIMATOR, asked, machine("H100 SXM", 8))
+    sentence = explain_count(ESTIMATOR, asked, machine("H100 SXM", 8))
 
     assert counts is not None
     assert counts.fewest == 1
@@ -364,10 +368,90 @@ def test_at_what_count_more_gpus_stop_helping_is_said(slug: str) -> None:
 
 
 def test_a_machine_near_its_limit_says_so() -> None:
-    few, most = (estimate(uncalibrated(), machine("H100 SXM", count)).notes for count in (8, 256))
+    asked = replace(uncalibrated(), plan=WHOLE)
+    few, most = (estimate(asked, machine("H100 SXM", count)).notes for count in (8, 256))
 
     assert not any("do not help" in note for note in few)
     assert any("beyond 256 GPUs more do not help" in note for note in most)
+
+
+def test_beyond_one_sequence_each_gpus_share_sequences_and_help_less() -> None:
+    whole = estimate(uncalibrated(), machine("H100 SXM", 256))
+    shared = estimate(uncalibrated(), machine("H100 SXM", 512))
+
+    assert any("beyond 256 GPUs sequences have to be cut over several" in note for note in whole.notes)
+    assert shared.plan is not None
+    assert shared.plan.context_parallel == 2
+    assert any("each sequence cut over 2 GPUs" in note for note in shared.notes)
+    assert whole.hours.p50 / 2 < shared.hours.p50 < whole.hours.p50
+
+
+def test_a_sequence_too_long_for_one_card_is_cut_over_several() -> None:
+    model = replace(llama_7b(), seq_len=1_048_576)
+    asked = Workload(name="long", tokens=1e9, tokens_per_step=1_048_576, model=model)
+
+    plan = estimate(asked, machine("H100 SXM", 16)).plan
+
+    assert plan is not None
+    assert plan.context_parallel > 1
+    assert refused(replace(asked, plan=PinnedPlan(context_parallel=1, tensor_parallel=1)), machine("H100 SXM", 16))
+
+
+# Cuts that are pinned -------------------------------------------------------------------------------------------------
+
+
+def test_cuts_that_are_pinned_are_kept_and_the_rest_is_searched() -> None:
+    asked = replace(uncalibrated("llama-2-7b"), plan=PinnedPlan(tensor_parallel=4, pipeline_parallel=2))
+
+    plan = estimate(asked, machine("H100 SXM", 32)).plan
+
+    assert plan is not None
+    assert (plan.tensor_parallel, plan.pipeline_parallel, plan.context_parallel) == (4, 2, 1)
+    assert plan.micro_batch >= 1
+
+
+def test_a_cut_of_one_is_no_cut() -> None:
+    asked = replace(uncalibrated("llama-2-7b"), plan=PinnedPlan(tensor_parallel=1, pipeline_parallel=1))
+
+    plan = estimate(asked, machine("H100 SXM", 1024)).plan
+
+    assert plan is not None
+    assert plan.tensor_parallel == plan.pipeline_parallel == 1
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_a_machine_that_a_pinned_cut_does_not_divide_is_refused_and_told_why(count: int) -> None:
+    asked = replace(uncalibrated("llama-2-7b"), plan=PinnedPlan(tensor_parallel=4, context_parallel=2))
+
+    answer = refused(asked, machine("H100 SXM", count))
+
+    assert answer.reason == "plan_does_not_divide"
+    assert "a multiple of 8 GPUs (tensor_parallel 4 x context_parallel 2)" in answer.detail
+    assert f"not for {count}" in answer.detail
+
+
+def test_every_kind_of_cut_takes_memory_off_a_card() -> None:
+    def needed(**cut: int) -> float:
+        pinned = PinnedPlan(micro_batch=8, activation_checkpointing="none", sharding="zero1", offload=(), **cut)
+        answer = ESTIMATOR.estimate(replace(uncalibrated("llama-2-7b"), plan=pinned), machine("H100 SXM", 16))
+        told = answer.estimate if isinstance(answer, Infeasible) else answer
+        assert told is not None
+        return told.memory_parts_gb["activations"]
+
+    whole = needed()
+
+    assert needed(context_parallel=2) == pytest.approx(whole / 2, rel=0.01)
+    assert needed(tensor_parallel=2) == pytest.approx(whole / 2, rel=0.01)
+    assert needed(pipeline_parallel=2) <= whole
+
+
+def test_matrices_cut_beyond_a_node_are_summed_over_the_network() -> None:
+    def communication(tensor: int) -> float:
+        pinned = PinnedPlan(micro_batch=1, tensor_parallel=tensor, sharding="zero1", offload=())
+        asked = replace(uncalibrated("llama-2-7b"), plan=pinned)
+        return estimate(asked, machine("H100 SXM", 16)).step_parts_s["communication"]
+
+    assert communication(16) > 4 * communication(8)
 
 
 @pytest.mark.parametrize("name", ["RTX 3090", "A40", "RTX A6000", "H100 PCIe", "RTX 4090"])

@@ -47,6 +47,9 @@ def workloads(draw: st.DrawFn, plans: bool = True) -> Workload:
             activation_checkpointing=draw(st.sampled_from([None, None, "none", "selective", "full"])),
             compiled=draw(st.sampled_from([None, True, False])),
             flash_attention=draw(st.sampled_from([None, True, False])),
+            tensor_parallel=draw(st.sampled_from([None, None, 1, 2])),
+            pipeline_parallel=draw(st.sampled_from([None, None, 1, 2])),
+            context_parallel=draw(st.sampled_from([None, None, 1, 2])),
         )
     return Workload(
         name="generated",

@@ -219,6 +219,37 @@ def test_estimates_keep_the_order_of_their_machines_and_pin_a_plan_for_each() ->
     assert [workload.plan.micro_batch for workload, _ in request.questions] == [None, 2]
 
 
+@pytest.mark.parametrize(
+    ("plan", "field", "right"),
+    [
+        ({"tensor_parallel": 0}, "tensor_parallel", "whole number"),
+        ({"pipeline_parallel": 2.5}, "pipeline_parallel", "whole number"),
+        ({"context_parallel": "2"}, "context_parallel", "whole number"),
+        ({"tensor_parallel": 3}, "tensor_parallel", "does not divide 16 heads"),
+        ({"pipeline_parallel": 33}, "pipeline_parallel", "more than 32 layers"),
+        ({"context_parallel": 3}, "context_parallel", "does not divide a sequence of 2048 tokens"),
+    ],
+)
+def test_a_cut_that_a_model_does_not_allow_is_named(plan: dict[str, object], field: str, right: str) -> None:
+    machine = {"gpu": "H100 SXM", "gpu_count": 8, "plan": plan}
+
+    with pytest.raises(InvalidParameters) as refused:
+        estimates_request({"workload": "nanochat-d32", "machines": [machine]}, VOCABULARY)
+
+    (error,) = refused.value.errors
+    assert error.field == f"machines[0].plan.{field}"
+    assert right in error.message
+
+
+def test_cuts_are_pinned_with_the_rest_of_a_plan() -> None:
+    plan = {"tensor_parallel": 8, "pipeline_parallel": 4, "context_parallel": 2}
+    body = {"workload": "nanochat-d32", "machines": [{"gpu": "H100 SXM", "gpu_count": 64, "plan": plan}]}
+
+    ((asked, _),) = estimates_request(body, VOCABULARY).questions
+
+    assert asked.plan.cut == (8, 4, 2)
+
+
 @pytest.mark.parametrize("machines", [None, [], {}, [3]])
 def test_estimates_need_at_least_one_machine(machines: object) -> None:
     with pytest.raises(InvalidParameters) as refused:

@@ -52,6 +52,7 @@ class Plan:
     loss_chunk_tokens: int | None = None  # None: the loss is computed at once
     tensor_parallel: int = 1  # GPUs that cut each matrix between them
     pipeline_parallel: int = 1  # groups of GPUs that hold some of the layers each
+    context_parallel: int = 1  # GPUs that cut each sequence between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,14 @@ class Estimate:
 class Infeasible:
     """Why a machine cannot run the workload: a value, shown to the user."""
 
-    reason: Literal["out_of_memory", "plan_out_of_memory", "unsupported_precision", "no_reference", "batch_too_small"]
+    reason: Literal[
+        "out_of_memory",
+        "plan_out_of_memory",
+        "plan_does_not_divide",
+        "unsupported_precision",
+        "no_reference",
+        "batch_too_small",
+    ]
     detail: str
     lacks_gb: float | None = None
     estimate: Estimate | None = None  # the hours it would take, for a pinned plan that does not fit

@@ -122,22 +122,27 @@ def _of_matrices(gpu: Gpu, precision: Precision, peak: float) -> Sustained:
     measured = _measured(gpu)
     if measured and gpu.architecture == "Ada":  # measured in bursts: an L40S in training stays a fifth below its own
         measured = min(measured, by_power, key=lambda rate: rate.tflops)
-    if measured and precision in ("bf16", "fp16"):  # one rate on every card whose rate was measured
+    slower = gpu.bf16_tflops is not None and runs_as_fp16(gpu)  # than what training on this card runs in
+    if measured and not slower and precision in ("bf16", "fp16"):  # one rate on every card whose rate was measured
         return measured
     boosts = gpu.consumer and not gpu.name.startswith("Titan")  # a Titan runs at the rate of its workstation sisters
     share = REACHED_OF_PEAK.get((gpu.vendor, boosts), REACHED_BY_OTHERS)
     kind = "consumer" if boosts else "data-centre"
     by_peak = Sustained(peak * share, f"{share:.0%} of its data sheet's rate, as {gpu.vendor} {kind} cards reach")
     known, times = measured or by_power, RATE_OVER_16_BIT[precision]
+    if slower:
+        known = max(known, by_power, key=lambda rate: rate.tflops)
     in_precision = Sustained(times * known.tflops, known.reason + (f", times {times:g}" if times != 1 else ""))
-    return min(by_peak, in_precision, key=lambda rate: rate.tflops)
+    reached = min(by_peak, in_precision, key=lambda rate: rate.tflops)
+    if measured and precision in ("bf16", "fp16"):
+        return max(reached, measured, key=lambda rate: rate.tflops)
+    return reached
 
 
 def _measured(gpu: Gpu) -> Sustained | None:
-    """The best published 16-bit rate, if it is of what training on this card runs in."""
-    if gpu.matmul_bf16_tflops is None or (gpu.bf16_tflops is not None and runs_as_fp16(gpu)):
-        return None
-    return Sustained(gpu.matmul_bf16_tflops, "the best matrix rate that was published for it")
+    """The best published rate in BF16."""
+    rate = gpu.matmul_bf16_tflops
+    return None if rate is None else Sustained(rate, "the best matrix rate that was published for it")
 
 
 @lru_cache(maxsize=4096)

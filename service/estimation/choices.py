@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -28,27 +29,37 @@ class Choice:
     sharding: Sharding
     tensor: int = 1
     pipeline: int = 1
+    context: int = 1
     micro_batch: int | None = None  # None: the largest that fits
     kind: Kind = "careful"
 
 
 @lru_cache(maxsize=256)
-def choices_for(pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool) -> tuple[Choice, ...]:
-    """All that is not pinned, plainest first."""
+def choices_for(
+    pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool = False, split: bool = False
+) -> tuple[Choice, ...]:
+    """All that is not pinned, plainest first; `cut` matrices and layers, `split` sequences if that is worth trying."""
     checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
     if pinned.activation_checkpointing is not None:
         checkpointings = (pinned.activation_checkpointing,)
-    choices = [
-        Choice(checkpointing, rule, offload, sharding)
+    plain = [
+        Choice(checkpointing, rule, offload, sharding, *pinned.cut)
         for sharding in _shardings(pinned, many)
         for rule, offload in _states(pinned, optimizer)
         for checkpointing in checkpointings
         if sharding != "ddp" or not offload or pinned.sharding is not None
     ]
-    if cut and pinned.sharding is None and not pinned.offload:
-        choices += _cut_choices(checkpointings, pinned.optimizer or optimizer)
-    kinds = _kinds(pinned, pinned.optimizer or optimizer)
-    return tuple(replace(choice, kind=kind) for kind in kinds for choice in choices)
+    rule = pinned.optimizer or optimizer
+    choices = [choice for choice in plain for choice in _staged(choice)]
+    if many and not pinned.offload:
+        choices += _cut_choices(pinned, checkpointings, rule, cut and pinned.sharding is None, split)
+    return tuple(replace(choice, kind=kind) for kind in _kinds(pinned, rule) for choice in choices)
+
+
+def _staged(choice: Choice) -> Iterator[Choice]:
+    """Stages of layers wait less for small micro-batches; else the largest that fits is best."""
+    for micro_batch in (1, 2) if choice.pipeline > 1 else (None,):
+        yield replace(choice, micro_batch=micro_batch)
 
 
 def _kinds(pinned: PinnedPlan, rule: Optimizer) -> tuple[Kind, ...]:
@@ -62,18 +73,28 @@ def _kinds(pinned: PinnedPlan, rule: Optimizer) -> tuple[Kind, ...]:
     return ("usual", "careful")
 
 
-def _cut_choices(checkpointings: Sequence[Checkpointing], rule: Optimizer) -> list[Choice]:
-    """Megatron's ways: matrices cut inside a node, layers over groups; stages wait less for small micro-batches."""
-    cut = [Choice(checkpointing, rule, (), "zero1", tensor) for tensor in (2, 4, 8) for checkpointing in checkpointings]
-    staged = [
-        Choice(checkpointing, rule, (), "zero1", tensor, pipeline, micro_batch)
-        for tensor in (1, 2, 4, 8)
-        for pipeline in (2, 4, 8, 16)
+def _cut_choices(
+    pinned: PinnedPlan, checkpointings: Sequence[Checkpointing], rule: Optimizer, cut: bool, split: bool
+) -> list[Choice]:
+    """Megatron's ways: matrices cut inside a node, layers over groups, sequences over GPUs; as far as not pinned."""
+    tensors = (1, 2, 4, 8) if cut and pinned.tensor_parallel is None else pinned.cut[:1]
+    pipelines = (1, 2, 4, 8, 16) if cut and pinned.pipeline_parallel is None else pinned.cut[1:2]
+    contexts = (1, 2, 4, 8, 16) if split and pinned.context_parallel is None else pinned.cut[2:]
+    choices = [
+        Choice(checkpointing, rule, (), sharding, tensor, pipeline, context)
+        for context, pipeline, tensor in product(contexts, pipelines, tensors)
+        if (tensor, pipeline, context) != pinned.cut and (context == 1 or pipeline == pinned.cut[1])
+        for sharding in _cut_shardings(pinned, context)
         for checkpointing in checkpointings
-        for micro_batch in (1, 2)
-        if checkpointing != "selective" or len(checkpointings) == 1
+        if pipeline == 1 or checkpointing != "selective" or len(checkpointings) == 1
     ]
-    return cut + staged
+    return [staged for choice in choices for staged in _staged(choice)]
+
+
+def _cut_shardings(pinned: PinnedPlan, context: int) -> tuple[Sharding, ...]:
+    if pinned.sharding is not None:
+        return _shardings(pinned, many=True)
+    return ("zero1", "fsdp") if context > 1 else ("zero1",)
 
 
 def _shardings(pinned: PinnedPlan, many: bool) -> tuple[Sharding, ...]:
@@ -134,6 +155,7 @@ def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention:
         shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
         tensor=column([choice.tensor for choice in choices]),
         pipeline=column([choice.pipeline for choice in choices]),
+        context=column([choice.context for choice in choices]),
         whole_loss=column([choice.kind == "usual" for choice in choices]),
         fused_attention=column(fused_attention),
         eager=column(eager),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -149,7 +150,19 @@ def _why_not(workload: Workload, model: Model, machine: Machine) -> Infeasible |
             reason="batch_too_small",
             detail=f"a step of {workload.tokens_per_step:,} tokens holds no sequence of {model.seq_len:,}",
         )
-    return None
+    return _does_not_divide(workload.plan, machine)
+
+
+def _does_not_divide(plan: PinnedPlan, machine: Machine) -> Infeasible | None:
+    """Why a machine cannot be cut as pinned."""
+    if machine.gpu_count % math.prod(plan.cut) == 0:
+        return None
+    sizes = zip(plan.cut, ("tensor_parallel", "pipeline_parallel", "context_parallel"), strict=True)
+    named = " x ".join(f"{name} {size}" for size, name in sizes if size > 1)
+    return Infeasible(
+        reason="plan_does_not_divide",
+        detail=f"the plan is for a multiple of {math.prod(plan.cut)} GPUs ({named}), not for {machine.gpu_count}",
+    )
 
 
 def _lacks_precision(workload: Workload, machine: Machine) -> Infeasible | None:

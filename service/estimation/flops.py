@@ -63,12 +63,16 @@ class Work:
         )
 
 
-def split(work: Work, tensor: Floats, pipeline: Floats) -> Work:
-    """One GPU's part of a model whose matrices are cut `tensor` ways and whose layers `pipeline` ways."""
+def split(work: Work, tensor: Floats, pipeline: Floats, context: Floats) -> Work:
+    """One GPU's part of a model whose matrices are cut `tensor` ways, its layers and its sequences as told.
+
+    Every GPU gets an early and a late part of a sequence, so that its queries attend to as many keys as all others'.
+    """
     both = tensor * pipeline
     return replace(
         work,
         layers=work.layers / pipeline,
+        seq_len=work.seq_len / context,
         residual_width=work.residual_width / tensor,
         query_width=work.query_width / tensor,
         key_value_width=work.key_value_width / tensor,

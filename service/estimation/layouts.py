@@ -39,7 +39,6 @@ def _choice(run: PublishedRun) -> Choice:
         run.workload.optimizer,
         plan.offload or (),
         sharding,
-        run.tensor_parallel,
-        run.pipeline_parallel,
+        *plan.cut,
         kind="frugal" if run.framework == "fused" else "usual",
     )

@@ -80,6 +80,7 @@ class Layout:
     shard_parameters: Floats
     tensor: Floats  # GPUs that cut each matrix between them
     pipeline: Floats  # groups of GPUs that hold some of the layers each
+    context: Floats  # GPUs that cut each sequence between them
     whole_loss: Floats  # the loss is computed at once, not in chunks
     fused_attention: Floats
     eager: Floats  # op by op: nothing is fused, nothing repeated that is cheap
@@ -157,7 +158,7 @@ def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -
     value = value_bytes(precision)
     many = gpus > 1
     gpus = gpus / (plan.tensor * plan.pipeline)
-    work = spread_experts(split(work, plan.tensor, plan.pipeline), gpus)
+    work = spread_experts(split(work, plan.tensor, plan.pipeline, plan.context), gpus)
     states = _kept_states(work, plan, precision, gpus)
     resident = _resident(work, plan, gpus)
     gradients = _gradient_bytes(work, plan, value) / np.where(plan.shard_gradients > 0, gpus, 1)

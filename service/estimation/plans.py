@@ -39,6 +39,8 @@ CARD_OVER_HOST = 10.0  # what a missing GB of the card weighs over one of the ho
 HOST_USABLE = 0.85  # of the host's RAM: the operating system and the data loader need some
 INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
 CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
+SPLIT_FROM_TOKENS = 16_384  # shorter sequences are not worth splitting as long as every GPU has some of its own
+LEAST_TOKENS = 128  # of a sequence on one GPU
 Columns = TypeVar("Columns", Chips, Links, MemoryParts, Layout, Work)
 Rows = NDArray[np.intp]
 
@@ -67,15 +69,33 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
     """The plan of each machine for a workload that has a model."""
     if workload.model is None:
         raise ValueError("without a model there is no plan to search")
+    alike: dict[tuple[bool, bool], list[int]] = {}
+    for row, machine in enumerate(machines):
+        alike.setdefault((machine.gpu_count > 1, _splits(workload, workload.model, machine)), []).append(row)
     found: dict[int, Found] = {}
-    for many in (False, True):
-        rows = [row for row, machine in enumerate(machines) if (machine.gpu_count > 1) == many]
-        if rows:
-            cut = many and workload.model.parameters >= CUT_FROM_PARAMETERS
-            choices = choices_for(workload.plan, workload.optimizer, many, cut)
-            table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
-            found.update(zip(rows, table.best(), strict=True))
+    for (many, split), rows in alike.items():
+        cut = many and workload.model.parameters >= CUT_FROM_PARAMETERS
+        choices = choices_for(workload.plan, workload.optimizer, many, cut, split)
+        table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
+        found.update(zip(rows, table.best(), strict=True))
     return [found[row] for row in range(len(machines))]
+
+
+def sequences_of(workload: Workload, model: Model) -> float:
+    """Sequences of a step."""
+    return max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
+
+
+def may_split(plan: PinnedPlan) -> bool:
+    """Whether sequences may be cut over GPUs as the search sees fit."""
+    return plan.context_parallel is None and plan.flash_attention is not False and not plan.offload
+
+
+def _splits(workload: Workload, model: Model, machine: Machine) -> bool:
+    """Whether it is worth trying to cut sequences over GPUs: never by memory, of which more must not cost time."""
+    if machine.gpu_count == 1 or not may_split(workload.plan):
+        return False
+    return model.seq_len >= SPLIT_FROM_TOKENS or machine.gpu_count > sequences_of(workload, model)
 
 
 def gathered(columns: Columns, rows: Rows) -> Columns:
@@ -107,7 +127,7 @@ class _Search:
         self.chips = chips_of(sheet, known)
         self.links = links_of(machines)
         self.layout = layout_of(choices, [framework in OP_BY_OP] * len(choices), [kernel != "plain"] * len(choices))
-        self.sequences = max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
+        self.sequences = sequences_of(workload, model)
         self.offered = np.array([available_gb(one.gpu) for one in machines])
         self.host = np.array([_host_gb(one, pinned) for one in machines])
 
@@ -161,10 +181,18 @@ class _Search:
         """How far a plan is from fitting: 0 if it does; infinite for what the machine cannot be cut into."""
         on_card = np.maximum(memory.total - self.offered[machine], 0.0)
         on_host = np.maximum(memory.host - self.host[machine], 0.0)
-        possible = self.layout.tensor[choice] <= self.links.in_node[machine]
-        possible &= (self.layout.tensor * self.layout.pipeline)[choice] <= self.links.gpus[machine]
-        possible &= self.layout.pipeline[choice] <= self.work.layers
-        return np.where(possible, CARD_OVER_HOST * on_card + on_host, np.inf)
+        return np.where(self._possible(machine, choice), CARD_OVER_HOST * on_card + on_host, np.inf)
+
+    def _possible(self, machine: Rows, choice: Rows) -> NDArray[np.bool_]:
+        """What the model and the machine can be cut into; what is pinned was checked before."""
+        layout, pinned = self._laid_out(choice), self.workload.plan.cut
+        cut = layout.tensor * layout.pipeline * layout.context
+        tokens = self.work.seq_len / layout.context
+        possible: NDArray[np.bool_] = (layout.tensor <= self.links.in_node[machine]) | (layout.tensor == pinned[0])
+        possible &= self.links.gpus[machine] % cut == 0
+        possible &= (layout.pipeline <= self.work.layers) | (layout.pipeline == pinned[1])
+        possible &= (layout.context == pinned[2]) | ((tokens >= LEAST_TOKENS) & (tokens % 1 == 0))
+        return possible
 
     def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
         layout = replace(self._laid_out(choice), micro_batch=batch)
@@ -193,7 +221,7 @@ class _Search:
         self, column: Rows, batch: Floats, memory: MemoryParts, fits: NDArray[np.bool_], taken: Step
     ) -> list[Found]:
         everyone = np.arange(len(self.machines))
-        cut = (self.layout.tensor * self.layout.pipeline)[column]
+        cut = (self.layout.tensor * self.layout.pipeline * self.layout.context)[column]
         working = np.minimum(self._replicas(everyone, column) * cut, self.links.gpus).tolist()
         memory_rows = list(zip(*(getattr(memory, name).tolist() for name in ON_GPU), strict=True))
         part_rows = list(zip(*(part.tolist() for part in taken.parts.values()), strict=True))

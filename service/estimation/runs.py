@@ -44,13 +44,10 @@ class PublishedRun:
     framework: Framework
     kernel: Kernel  # of attention
     recomputed: float | None  # forwards repeated, where the settings say more than none, selective or full
-    tensor_parallel: int
-    pipeline_parallel: int
     tokens_per_s_per_gpu: float
     peak_memory_gb: float | None  # decimal GB as published
     peak_memory_of: Literal["allocator", "card"]  # what was read: the need of the run, or all that the card holds
     runs_out_at_micro_batch: int | None  # the published plan with this micro-batch runs out of memory
-    context_parallel: int  # GPUs over which each sequence is cut
     fitted: bool  # by the rule stated at the top of the fit; the rest is only compared
 
 
@@ -80,13 +77,10 @@ def _run(row: Mapping[str, str], gpus: Mapping[str, Gpu]) -> PublishedRun:
         framework=_one_of(row["framework"], FRAMEWORKS),
         kernel=_one_of(row["attention_kernel"], KERNELS),
         recomputed=_number(row, "recomputed"),
-        tensor_parallel=_whole(row, "tensor_parallel") or 1,
-        pipeline_parallel=_whole(row, "pipeline_parallel") or 1,
         tokens_per_s_per_gpu=float(row["tokens_per_s_per_gpu"]),
         peak_memory_gb=_number(row, "peak_memory_gb"),
         peak_memory_of=_one_of(row["peak_memory_of"] or "allocator", ("allocator", "card")),
         runs_out_at_micro_batch=_whole(row, "runs_out_at_micro_batch"),
-        context_parallel=_whole(row, "context_parallel") or 1,
         fitted=row["fitted"] == "yes",
     )
 
@@ -112,6 +106,8 @@ def _model(row: Mapping[str, str]) -> Model:
 def _plan(row: Mapping[str, str]) -> PinnedPlan:
     offload = row["offload"]
     flags = {"yes": True, "no": False, "": None}
+    cut = [_whole(row, name) for name in ("tensor_parallel", "pipeline_parallel", "context_parallel")]
+    tensor, pipeline, context = [size or 1 for size in cut] if any(cut) else cut  # who names one cut names all
     return PinnedPlan(
         micro_batch=_whole(row, "micro_batch"),
         activation_checkpointing=_maybe(row["activation_checkpointing"], CHECKPOINTINGS),
@@ -121,6 +117,9 @@ def _plan(row: Mapping[str, str]) -> PinnedPlan:
         sharding=_maybe(row["sharding"], SHARDINGS),
         compiled=flags[row["compiled"]],
         flash_attention=flags[row["flash_attention"]],
+        tensor_parallel=tensor,
+        pipeline_parallel=pipeline,
+        context_parallel=context,
     )
 
 

@@ -110,8 +110,14 @@ def all_reduce(volume: Floats, group: Links, known: Efficiencies) -> Floats:
 
 def replicas(links: Links, tensor: Floats, pipeline: Floats) -> Links:
     """The GPUs that hold the same part of a model that is cut `tensor` and `pipeline` ways."""
-    gpus = links.gpus / (tensor * pipeline)
+    gpus = links.gpus / (tensor * pipeline)  # sequences may be cut: each GPU then works on its part of one
     return replace(links, gpus=gpus, in_node=np.clip(links.in_node / tensor, 1.0, gpus))
+
+
+def within(links: Links, size: Floats) -> Floats:
+    """Bytes/s between neighbours of a group of `size` GPUs: inside a node if it fits there, else between nodes."""
+    rate: Floats = np.where(size <= links.in_node, links.bus, np.minimum(links.bus, links.network))
+    return rate
 
 
 def exposed(seconds: Floats, window: Floats, share: float) -> Floats:

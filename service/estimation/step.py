@@ -11,7 +11,7 @@ from service.estimation.chips import Chips, Software
 from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, Work, split, spread_experts
 from service.estimation.memory import Layout, residual_bytes, update_bytes, value_bytes
-from service.estimation.scaling import Links, all_reduce, exposed, replicas
+from service.estimation.scaling import Links, all_reduce, exposed, replicas, within
 from service.estimation.throughput import micro_step
 from service.estimation.workload import Precision
 
@@ -66,7 +66,8 @@ class Situation:
 
 def working_replicas(sequences: Floats, gpus: Floats, layout: Layout) -> Floats:
     """Copies of the model that have something to do: no more than the step has sequences."""
-    busy: Floats = np.minimum(gpus / (layout.tensor * layout.pipeline), np.maximum(1.0, np.floor(sequences)))
+    groups = gpus / (layout.tensor * layout.pipeline * layout.context)
+    busy: Floats = np.minimum(groups, np.maximum(1.0, np.floor(sequences)))
     return busy
 
 
@@ -74,7 +75,8 @@ def step(rows: Situation, known: Efficiencies) -> Step:
     """The time of one optimizer step."""
     layout, value = rows.layout, value_bytes(rows.precision)
     group = replicas(rows.links, layout.tensor, layout.pipeline)
-    mine = replace(rows, work=spread_experts(split(rows.work, layout.tensor, layout.pipeline), group.gpus), links=group)
+    part = split(rows.work, layout.tensor, layout.pipeline, layout.context)
+    mine = replace(rows, work=spread_experts(part, group.gpus), links=group)
     micro = micro_step(mine.work, rows.chips, rows.software, layout.micro_batch, rows.repeated, value, known)
     micro_steps = rows.sequences / working_replicas(rows.sequences, rows.links.gpus, layout) / layout.micro_batch
     parts = {
@@ -85,7 +87,7 @@ def step(rows: Situation, known: Efficiencies) -> Step:
         "recompute": micro.recompute * micro_steps,
         "launch": micro.launch * micro_steps,
         "optimizer": _optimizer(mine, micro_steps, value),
-        "communication": _communication(mine, micro_steps, micro.total, value, known)
+        "communication": _communication(mine, rows.links, micro_steps, micro.total, value, known)
         + _cut_model(mine, rows.links, micro_steps, micro.total, value, known),
         "offload": _offload(mine, micro_steps, micro.total, value, known),
     }
@@ -103,7 +105,8 @@ def _cut_model(
     """What cutting matrices and layers costs: sums over the cut in every layer, and stages that wait."""
     layout, work = mine.layout, mine.work
     volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
-    sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / (links.bus * known.bus)
+    sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / known.bus
+    sums = sums / within(links, layout.tensor)
     # interleaved stages wait less, if enough micro-steps follow each other
     stages = np.clip(micro_steps / layout.pipeline, 1.0, mine.stages)
     waiting = (layout.pipeline - 1) / stages * micro_total
@@ -124,8 +127,17 @@ def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
     )
 
 
+def _ring(rows: Situation, links: Links, value: float, known: Efficiencies) -> Floats:
+    """Seconds of a micro-step to pass keys and values on to all GPUs of a cut sequence, and their gradients back."""
+    work, layout = rows.work, rows.layout
+    block = layout.micro_batch * work.seq_len * work.key_value_width * value * work.layers
+    passes = (3 + rows.repeated) * (layout.context - 1)
+    seconds: Floats = passes * block / (within(links, layout.tensor * layout.context) * known.bus)
+    return seconds
+
+
 def _communication(
-    rows: Situation, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
+    rows: Situation, links: Links, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
 ) -> Floats:
     work, layout = rows.work, rows.layout
     dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
@@ -137,7 +149,7 @@ def _communication(
         1.5 * dense,  # gathered forward and backward, gradients scattered
         np.where(layout.shard_gradients > 0, 0.5 * dense, 0.0),
     )
-    per_micro_step = per_micro_step + reached
+    per_micro_step = per_micro_step + reached + _ring(rows, links, value, known)
     per_step = np.where(layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * dense)
     # windows are shared out: together they are at most the computation, so that a faster chip is never slower
     repeats = per_micro_step > 0

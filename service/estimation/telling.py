@@ -9,7 +9,7 @@ from service.estimation.chips import peak_tflops, runs_as_fp16
 from service.estimation.evidence import Certainty, interval
 from service.estimation.hardware import Machine
 from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found
+from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload
 
@@ -55,6 +55,9 @@ def _memory_is_pinned(workload: Workload) -> bool:
             plan.offload,
             plan.sharding,
             plan.flash_attention,
+            plan.tensor_parallel,
+            plan.pipeline_parallel,
+            plan.context_parallel,
         )
     )
 
@@ -125,6 +128,7 @@ def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> P
         loss_chunk_tokens=LOSS_CHUNK_TOKENS if chunked else None,
         tensor_parallel=choice.tensor,
         pipeline_parallel=choice.pipeline,
+        context_parallel=choice.context,
     )
 
 
@@ -161,9 +165,11 @@ def _about_the_count(workload: Workload, model: Model, machine: Machine, found: 
     if found.working_gpus < machine.gpu_count:
         notes.append(f"a step holds too few sequences: more than {found.working_gpus:.0f} GPUs do not help")
     elif machine.gpu_count > 1:
-        cut = found.choice.tensor * found.choice.pipeline
-        most = max(1, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) // model.seq_len) * cut
-        if machine.gpu_count * 2 > most:
+        cut = found.choice.tensor * found.choice.pipeline * workload.plan.cut[2]
+        most = int(sequences_of(workload, model)) * cut
+        if machine.gpu_count * 2 > most and may_split(workload.plan):
+            notes.append(f"beyond {most:,} GPUs sequences have to be cut over several, which helps less")
+        elif machine.gpu_count * 2 > most:
             notes.append(f"beyond {most:,} GPUs more do not help: a step holds no more sequences")
     if machine.interconnect == "nvlink" and (reason := why_no_nvlink(machine)):
         notes.append(f"{reason}: PCIe taken")
@@ -181,11 +187,12 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
         notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; how much the machine has is not known")
     if workload.plan.micro_batch is not None:
         notes += _about_its_software(found, plan)
-    if plan.tensor_parallel * plan.pipeline_parallel > 1:
-        notes.append(
-            f"matrices cut over {plan.tensor_parallel} GPUs and layers over {plan.pipeline_parallel} groups, "
-            "as Megatron-LM does"
-        )
+    if plan.tensor_parallel > 1:
+        notes.append(f"each matrix cut over {plan.tensor_parallel} GPUs, as Megatron-LM does")
+    if plan.pipeline_parallel > 1:
+        notes.append(f"layers shared out to {plan.pipeline_parallel} groups of GPUs, as Megatron-LM does")
+    if plan.context_parallel > 1:
+        notes.append(f"each sequence cut over {plan.context_parallel} GPUs, which pass keys and values on in a ring")
     return notes
 
 

@@ -59,6 +59,14 @@ class PinnedPlan:
     sharding: Sharding | None = None
     compiled: bool | None = None
     flash_attention: bool | None = None
+    tensor_parallel: int | None = None  # GPUs that cut each matrix between them
+    pipeline_parallel: int | None = None  # groups of GPUs that hold some of the layers each
+    context_parallel: int | None = None  # GPUs that cut each sequence between them
+
+    @property
+    def cut(self) -> tuple[int, int, int]:
+        """Over how many GPUs matrices, layers and sequences are cut: 1 where that is not fixed."""
+        return self.tensor_parallel or 1, self.pipeline_parallel or 1, self.context_parallel or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,23 @@ class Workload:
     plan: PinnedPlan = PinnedPlan()
     assumed: tuple[str, ...] = ()  # what was filled in by the usual rules, in words
     source: str | None = None
+
+
+def why_uncuttable(plan: PinnedPlan, model: Model) -> str | None:
+    """What keeps a model from being cut as pinned, beginning with the field at fault; None: nothing.
+
+    Stages need not be equal: the 126 layers of Llama 3.1 405B are trained in 8 and in 16.
+    """
+    tensor, pipeline, context = plan.cut
+    if model.heads % tensor:
+        return f"tensor_parallel: {tensor} does not divide {model.heads} heads"
+    if model.kv_heads % tensor and tensor % model.kv_heads:  # fewer heads of keys than GPUs are held more than once
+        return f"tensor_parallel: {tensor} GPUs cannot share {model.kv_heads} heads of keys and values evenly"
+    if pipeline > model.layers:
+        return f"pipeline_parallel: {pipeline} stages are more than {model.layers} layers"
+    if model.seq_len % context:
+        return f"context_parallel: {context} does not divide a sequence of {model.seq_len} tokens"
+    return None
 
 
 def why_impossible(model: Model) -> str | None:

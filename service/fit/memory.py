@@ -46,7 +46,7 @@ class MemoryReport:
 
 def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
     """Every run that says something about memory; sequences cut over GPUs are none of ours."""
-    whole = [run for run in runs if run.context_parallel == 1]
+    whole = [run for run in runs if run.workload.plan.cut[2] == 1]
     told = [run for run in whole if run.workload.plan.sharding or run.machine.gpu_count == 1]
     ran = [run for run in whole if run.workload.plan.micro_batch]
     filled = {run.id: _filled(run, run.workload.plan.micro_batch, estimator) for run in ran}

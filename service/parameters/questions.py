@@ -176,7 +176,7 @@ def _estimates_request(reader: Reader, vocabulary: Vocabulary) -> EstimatesReque
     questions = []
     for nested in machines or []:
         machine = described_machine(nested, vocabulary)
-        plan = plan_of(nested.object("plan")) if nested.has("plan") else workload.plan
+        plan = plan_of(nested.object("plan"), workload.model) if nested.has("plan") else workload.plan
         if machine is not None:
             questions.append((replace(workload, plan=plan), machine))
     return EstimatesRequest(tuple(questions), reader.choice("method", get_args(Method)) or "model")

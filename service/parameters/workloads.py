@@ -15,6 +15,7 @@ from service.estimation.workload import (
     Sharding,
     Workload,
     complete_model,
+    why_uncuttable,
 )
 from service.parameters.machines import gpu_of
 from service.parameters.reader import FieldError, Reader, nearest, shown
@@ -84,7 +85,7 @@ def described_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
         optimizer=reader.choice("optimizer", get_args(Optimizer)) or "adamw",
         model=model,
         reference=reference,
-        plan=plan_of(reader.object("plan")),
+        plan=plan_of(reader.object("plan"), model),
         assumed=assumed,
     )
 
@@ -149,9 +150,21 @@ def _reference(reader: Reader | None, vocabulary: Vocabulary) -> Reference | Non
     return Reference(gpu=gpu, gpu_count=count, hours=hours, source="your own run")
 
 
-def plan_of(reader: Reader | None) -> PinnedPlan:
+MOST_CUTS: Final = 1024  # of one kind, as many as GPUs can be asked for
+
+
+def plan_of(reader: Reader | None, model: Model | None) -> PinnedPlan:
+    """What is fixed of a plan; that it can be is known where the model is."""
     if reader is None:
         return PinnedPlan()
+    plan = _plan_of(reader)
+    if model is not None and (reason := why_uncuttable(plan, model)):
+        field, _, message = reason.partition(": ")
+        reader.wrong(field, message)
+    return plan
+
+
+def _plan_of(reader: Reader) -> PinnedPlan:
     offload = [reader.checked_choice("offload", item, get_args(Offload)) for item in reader.texts("offload")]
     return PinnedPlan(
         micro_batch=reader.whole("micro_batch", most=100_000),
@@ -161,4 +174,7 @@ def plan_of(reader: Reader | None) -> PinnedPlan:
         sharding=reader.choice("sharding", get_args(Sharding)),
         compiled=reader.flag("compiled"),
         flash_attention=reader.flag("flash_attention"),
+        tensor_parallel=reader.whole("tensor_parallel", most=MOST_CUTS),
+        pipeline_parallel=reader.whole("pipeline_parallel", most=MOST_CUTS),
+        context_parallel=reader.whole("context_parallel", most=MOST_CUTS),
     )

@@ -37,6 +37,7 @@ PRICING = {"on_demand": _("on demand"), "spot": _("spot"), "reserved": _("reserv
 REASONS = {
     "out_of_memory": _("out of memory"),
     "plan_out_of_memory": _("out of memory with your plan"),
+    "plan_does_not_divide": _("not the number of GPUs your plan needs"),
     "unsupported_precision": _("precision not supported"),
     "no_reference": _("no reference to scale from"),
     "batch_too_small": _("batch too small to share out"),
@@ -160,6 +161,15 @@ def settings_of(settings: Plan, language: Language = ENGLISH) -> str:
         words.append(text("{parts} in RAM", parts=held))
     if settings.sharding != "none":
         words.append(settings.sharding.upper() if settings.sharding in ("ddp", "fsdp") else settings.sharding)
+    words += [
+        text("{part} cut over {n} GPUs", part=text(part), n=size)
+        for part, size in (
+            (_("matrices"), settings.tensor_parallel),
+            (_("layers"), settings.pipeline_parallel),
+            (_("sequences"), settings.context_parallel),
+        )
+        if size > 1
+    ]
     return ", ".join(words)
 
 

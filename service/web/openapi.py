@@ -87,7 +87,11 @@ RANKING_BODY: Final = {
 
 ESTIMATES_BODY: Final = {
     "workload": "nanochat-d32",
-    "machines": [{"gpu": "A100 SXM 80GB", "gpu_count": 8}, {"gpu": "RTX 4070", "plan": {"micro_batch": 1}}],
+    "machines": [
+        {"gpu": "A100 SXM 80GB", "gpu_count": 8},
+        {"gpu": "RTX 4070", "plan": {"micro_batch": 1}},
+        {"gpu": "H100 SXM", "gpu_count": 64, "plan": {"tensor_parallel": 8, "pipeline_parallel": 2}},
+    ],
     "method": "model",
 }
 

@@ -374,8 +374,8 @@ def settings_to_type(plan: Plan) -> str:
     ]
     if plan.loss_chunk_tokens:
         lines.append(f"loss_chunk_tokens: {plan.loss_chunk_tokens}")
-    if plan.tensor_parallel * plan.pipeline_parallel > 1:
-        lines += [f"tensor_parallel: {plan.tensor_parallel}", f"pipeline_parallel: {plan.pipeline_parallel}"]
+    cuts = ("tensor_parallel", "pipeline_parallel", "context_parallel")
+    lines += [f"{name}: {size}" for name in cuts if (size := getattr(plan, name)) > 1]
     return "\n".join(lines)
 
 
