@@ -48,7 +48,10 @@ log = structlog.get_logger()
 
 
 class NoSuchSubscription(Exception):
-    """There is no subscription of this id or name."""
+    """There is no subscription of this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such subscription; see /api/v1/subscriptions")
 
 
 class NowhereToSend(Exception):
@@ -78,9 +81,7 @@ class Desk:
     async def send_now(self, subscription_id: str) -> str:
         """Make a report because somebody asks; the id it has. Raises NoSuchSubscription, NowhereToSend."""
         async with self.maker.database.sessions.begin() as session:
-            row = await store.subscription(session, subscription_id, lock=True)
-            if row is None:
-                raise NoSuchSubscription(f"there is no subscription {subscription_id}")
+            row = await subscription_row(session, subscription_id, lock=True)
             if not _active(row):
                 raise NowhereToSend(f"{row.name} has no destination left")
             now = self.maker.clock()
@@ -331,6 +332,14 @@ class Desk:
                 await _within(self.woken.wait(), LOOK_AGAIN_S)
             else:
                 await asyncio.sleep(LOOK_AGAIN_S)
+
+
+async def subscription_row(session: AsyncSession, subscription_id: str, *, lock: bool = False) -> StoredSubscription:
+    """Raises NoSuchSubscription."""
+    row = await store.subscription(session, subscription_id, lock=lock)
+    if row is None:
+        raise NoSuchSubscription
+    return row
 
 
 async def _some_of(tasks: Iterable[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

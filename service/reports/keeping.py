@@ -14,7 +14,7 @@ from service import store
 from service.parameters import FieldError, InvalidParameters
 from service.parameters.reader import Reader
 from service.reports.addresses import SETTING, why_refused
-from service.reports.desk import Desk, NoSuchSubscription
+from service.reports.desk import Desk, subscription_row
 from service.reports.destinations import APPRISE, Destination, Kept, destinations_of, with_kept_secrets
 from service.reports.maker import as_json
 from service.reports.sealing import Sealer, Unreadable
@@ -144,6 +144,11 @@ async def create(session: AsyncSession, desk: Desk, body: object) -> Subscriptio
     return subscription_answer(row, made)
 
 
+async def read(session: AsyncSession, subscription_id: str) -> SubscriptionAnswer:
+    """Raises NoSuchSubscription."""
+    return subscription_answer(await subscription_row(session, subscription_id))
+
+
 async def change(
     session: AsyncSession, desk: Desk, subscription_id: str, body: object, *, whole: bool
 ) -> SubscriptionAnswer:
@@ -151,7 +156,7 @@ async def change(
 
     Raises NoSuchSubscription, InvalidParameters.
     """
-    row = await _row(session, subscription_id)
+    row = await subscription_row(session, subscription_id, lock=True)
     if not isinstance(body, dict):
         raise InvalidParameters([FieldError("body", "must be a JSON object")])
     kept = [_kept(each, desk.sealer) for each in row.destinations]
@@ -171,14 +176,14 @@ async def change(
 
 async def pause(session: AsyncSession, desk: Desk, subscription_id: str, *, paused: bool) -> SubscriptionAnswer:
     """Raises NoSuchSubscription. What it missed while it was paused is not made up for."""
-    row = await _row(session, subscription_id)
+    row = await subscription_row(session, subscription_id, lock=True)
     _pause(row, paused, desk.maker.clock())
     return subscription_answer(row)
 
 
 async def remove(session: AsyncSession, subscription_id: str) -> None:
     """Raises NoSuchSubscription. Its reports stay."""
-    row = await _row(session, subscription_id)
+    row = await subscription_row(session, subscription_id, lock=True)
     await store.outbox.cancel(session, [each.id for each in row.destinations])
     await session.delete(row)
 
@@ -201,13 +206,6 @@ async def name_of(session: AsyncSession, destination_id: int) -> str | None:
 
 
 # Parts ---------------------------------------------------------------------------------------------------------------
-
-
-async def _row(session: AsyncSession, subscription_id: str) -> StoredSubscription:
-    row = await store.subscription(session, subscription_id, lock=True)
-    if row is None:
-        raise NoSuchSubscription(f"there is no subscription {subscription_id}")
-    return row
 
 
 async def _read(session: AsyncSession, desk: Desk, body: object) -> Subscription:

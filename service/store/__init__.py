@@ -18,7 +18,7 @@ from service.store.history import (
 from service.store.past import Held, Span, save_history, spans_held
 from service.store.prices import CurrentPrice, KnownPrice, current_prices, known_prices, live_providers, previous
 from service.store.rates import exchange_rates, save_rates
-from service.store.report_tables import StoredDelivery, StoredDestination, StoredReport, StoredSubscription
+from service.store.report_tables import StoredDelivery, StoredDestination, StoredReport, StoredSubscription, is_id
 from service.store.reports import forget_reports, report, reports
 from service.store.runs import (
     CollectorState,
@@ -83,6 +83,7 @@ __all__ = [
     "failures",
     "first_price_at",
     "forget_reports",
+    "is_id",
     "known_prices",
     "last_outcome",
     "live_providers",

@@ -16,6 +16,11 @@ def _check(name: str, rule: str) -> CheckConstraint:
     return CheckConstraint(rule, name=name)
 
 
+def is_id(text: str) -> bool:
+    """Whether it may be the id of a subscription or a report: of nothing else the database is asked."""
+    return text.isascii() and text.isalnum() and len(text) <= 32
+
+
 class StoredSubscription(Table):
     """What a reader asked for, and when the next report is due."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, selectinload
 
 from service.store.places import cursor_at, place_of
-from service.store.report_tables import StoredDelivery, StoredReport, StoredSubscription
+from service.store.report_tables import StoredDelivery, StoredReport, StoredSubscription, is_id
 from service.store.runs import Page
 
 WEIGHTY = (StoredReport.ranking, StoredReport.html, StoredReport.text, StoredReport.markdown, StoredReport.chart)
@@ -33,6 +33,8 @@ async def reports(
 
 async def report(session: AsyncSession, report_id: str) -> StoredReport | None:
     """A report with how its deliveries went."""
+    if not is_id(report_id):
+        return None
     chosen = select(StoredReport).where(StoredReport.id == report_id)
     return await session.scalar(chosen.options(selectinload(StoredReport.deliveries)))
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from service.store.places import cursor_at, place_of
-from service.store.report_tables import StoredDestination, StoredSubscription
+from service.store.report_tables import StoredDestination, StoredSubscription, is_id
 from service.store.runs import Page
 
 ALERTS_AGE = timedelta(minutes=5)  # how often alerts are looked at although no price changed: sources fall silent
@@ -36,6 +36,8 @@ async def count_subscriptions(session: AsyncSession) -> int:
 
 async def subscription(session: AsyncSession, subscription_id: str, *, lock: bool = False) -> StoredSubscription | None:
     """One of them with its destinations; locked until the transaction ends, where something follows from it."""
+    if not is_id(subscription_id):
+        return None
     chosen = select(StoredSubscription).where(StoredSubscription.id == subscription_id)
     chosen = chosen.options(selectinload(StoredSubscription.destinations))
     return await session.scalar(chosen.with_for_update() if lock else chosen)

@@ -18,7 +18,7 @@ from service.collect import AlreadyCollecting
 from service.database import DatabaseTooNew, DatabaseUnavailable
 from service.parameters import FieldError, InvalidParameters
 from service.reports.desk import NoSuchSubscription
-from service.store import WorkloadExists
+from service.store import InvalidCursor, WorkloadExists
 from service.web.services import AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
@@ -52,6 +52,7 @@ def exception_handlers() -> ExceptionHandlersMap:
     return {
         InvalidParameters: lambda request, error: answer(request, invalid(error)),
         DatabaseUnavailable: lambda request, error: answer(request, _unavailable(error)),
+        InvalidCursor: lambda request, error: answer(request, _invalid_cursor()),
         WorkloadExists: lambda request, error: answer(request, _conflict(error)),
         NoSuchSubscription: lambda request, error: answer(request, _missing(error)),
         AlreadyCollecting: lambda request, error: answer(request, _conflict(error)),
@@ -89,6 +90,10 @@ def body(problem: Problem) -> dict[str, object]:
 def invalid(error: InvalidParameters) -> Answered:
     fields = ", ".join(dict.fromkeys(each.field for each in error.errors))
     return Answered(_problem(400, f"The request cannot be understood: {fields}.", errors=error.errors))
+
+
+def _invalid_cursor() -> Answered:
+    return invalid(InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]))
 
 
 def _refused(request: AnyRequest, error: HTTPException) -> Answered:

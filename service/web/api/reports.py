@@ -16,7 +16,6 @@ from service import store
 from service.parameters import FieldError, InvalidParameters
 from service.reports import keeping, mail_page, plain
 from service.reports.keeping import ReportAnswer, report_answer
-from service.web.api.subscriptions import is_id
 from service.web.openapi import PAGING, operation, problems, query
 from service.web.pages import Items, asked_page
 from service.web.security import may_write
@@ -51,12 +50,9 @@ async def list_reports(
     limit = (await asked_page(services, {"limit": parameters.get("limit", ())}, ON_A_PAGE)).limit
     asked = {name: _last(parameters.get(name, ())) for name in ("cursor", "subscription")}
     subscription = asked["subscription"]
-    if subscription is not None and not is_id(subscription):
+    if subscription is not None and not store.is_id(subscription):
         raise InvalidParameters([FieldError("subscription", "must be the id of a subscription")])
-    try:
-        page = await store.reports(session, subscription_id=subscription, limit=limit, cursor=asked["cursor"])
-    except store.InvalidCursor as error:
-        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
+    page = await store.reports(session, subscription_id=subscription, limit=limit, cursor=asked["cursor"])
     told = may_write(request)
     url = services.reports.maker.public_url
     return Items(tuple(report_answer(row, url, with_errors=told) for row in page.items), page.next_cursor)
@@ -127,7 +123,7 @@ PAGES = [report_page, report_chart, unsubscribe_page, unsubscribe]
 
 
 async def _row(session: AsyncSession, report_id: str) -> store.StoredReport:
-    row = await store.report(session, report_id) if is_id(report_id) else None
+    row = await store.report(session, report_id)
     if row is None:
         raise NotFoundException("There is no such report; see /api/v1/reports.")
     return row

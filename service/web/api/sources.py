@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Annotated, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -33,7 +33,6 @@ from service.web.services import AnyRequest, Services, parameters_of
 Slug = Annotated[str, PathParameter(description="of a provider")]
 RunId = Annotated[int, PathParameter(description="as a list of runs, or the answer to a collection, names it")]
 
-Row = TypeVar("Row", store.Run, store.StoredRejection)
 
 RUNS_ON_A_PAGE: Final = 50
 NEWEST_FIRST: Final = {"limit": {"default": RUNS_ON_A_PAGE, "meaning": "rows on a page, 1 to 1000, newest first"}}
@@ -88,7 +87,7 @@ async def list_runs(
     parameters = parameters_of(request)
     limit = await _limit(services, parameters)
     collector = _provider(services, parameters)
-    page = await _paged(store.runs(session, collector=collector, limit=limit, cursor=_last(parameters, "cursor")))
+    page = await store.runs(session, collector=collector, limit=limit, cursor=_last(parameters, "cursor"))
     return Items(tuple(run_answer(run) for run in page.items), page.next_cursor)
 
 
@@ -135,7 +134,7 @@ async def list_rejections(
 ) -> Items[RejectionAnswer]:
     parameters = parameters_of(request)
     limit = await _limit(services, parameters)
-    asked = store.rejections(
+    page = await store.rejections(
         session,
         collector=_provider(services, parameters),
         run_id=_run_id(parameters),
@@ -144,7 +143,6 @@ async def list_rejections(
         limit=limit,
         cursor=_last(parameters, "cursor"),
     )
-    page = await _paged(asked)
     return Items(tuple(rejection_answer(each, services.catalogue) for each in page.items), page.next_cursor)
 
 
@@ -183,10 +181,3 @@ def _flag(parameters: Mapping[str, Sequence[str]], name: str) -> bool:
     if given is not None and given.lower() not in ("true", "1", "false", "0"):
         raise InvalidParameters([FieldError(name, f"must be true or false, not {given[:60]!r}")])
     return given is not None and given.lower() in ("true", "1")
-
-
-async def _paged(asked: Awaitable[store.Page[Row]]) -> store.Page[Row]:
-    try:
-        return await asked
-    except store.InvalidCursor as error:
-        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error

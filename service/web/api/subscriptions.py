@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException
 from litestar.params import PathParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
-from service.parameters import FieldError, InvalidParameters
 from service.reports import keeping
 from service.reports.desk import NowhereToSend
 from service.reports.keeping import SubscriptionAnswer, subscription_answer
@@ -67,10 +66,7 @@ async def list_subscriptions(
     parameters = parameters_of(request)
     limit = (await asked_page(services, {"limit": parameters.get("limit", ())}, ON_A_PAGE)).limit
     cursor = next((value for value in reversed(parameters.get("cursor", ())) if value.strip()), None)
-    try:
-        page = await store.subscriptions(session, limit=limit, cursor=cursor)
-    except store.InvalidCursor as error:
-        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
+    page = await store.subscriptions(session, limit=limit, cursor=cursor)
     return Items(tuple(subscription_answer(row) for row in page.items), page.next_cursor)
 
 
@@ -84,10 +80,7 @@ async def list_subscriptions(
 async def get_subscription(
     subscription_id: SubscriptionId, session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
-    row = await store.subscription(session, subscription_id) if is_id(subscription_id) else None
-    if row is None:
-        raise NotFoundException("There is no such subscription; see /api/v1/subscriptions.")
-    return subscription_answer(row)
+    return await keeping.read(session, subscription_id)
 
 
 @patch(
@@ -104,7 +97,7 @@ async def patch_subscription(
     session: NamedDependency[AsyncSession],
     json_body: NamedDependency[object],
 ) -> SubscriptionAnswer:
-    return await keeping.change(session, services.reports, known(subscription_id), json_body, whole=False)
+    return await keeping.change(session, services.reports, subscription_id, json_body, whole=False)
 
 
 @put(
@@ -120,7 +113,7 @@ async def put_subscription(
     session: NamedDependency[AsyncSession],
     json_body: NamedDependency[object],
 ) -> SubscriptionAnswer:
-    return await keeping.change(session, services.reports, known(subscription_id), json_body, whole=True)
+    return await keeping.change(session, services.reports, subscription_id, json_body, whole=True)
 
 
 @delete(
@@ -131,7 +124,7 @@ async def put_subscription(
     responses=problems(401, 404, 503),
 )
 async def delete_subscription(subscription_id: SubscriptionId, session: NamedDependency[AsyncSession]) -> None:
-    await keeping.remove(session, known(subscription_id))
+    await keeping.remove(session, subscription_id)
 
 
 @post(
@@ -145,7 +138,7 @@ async def delete_subscription(subscription_id: SubscriptionId, session: NamedDep
 async def pause_subscription(
     subscription_id: SubscriptionId, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
-    return await keeping.pause(session, services.reports, known(subscription_id), paused=True)
+    return await keeping.pause(session, services.reports, subscription_id, paused=True)
 
 
 @post(
@@ -159,7 +152,7 @@ async def pause_subscription(
 async def resume_subscription(
     subscription_id: SubscriptionId, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> SubscriptionAnswer:
-    return await keeping.pause(session, services.reports, known(subscription_id), paused=False)
+    return await keeping.pause(session, services.reports, subscription_id, paused=False)
 
 
 @post(
@@ -174,7 +167,7 @@ async def send_subscription(
     subscription_id: SubscriptionId, services: NamedDependency[Services]
 ) -> Response[Mapping[str, str]]:
     try:
-        report_id = await services.send_report(known(subscription_id))
+        report_id = await services.send_report(subscription_id)
     except NowhereToSend as error:
         raise HTTPException(f"{error}.", status_code=409) from error
     url = f"/api/v1/reports/{report_id}"
@@ -192,13 +185,3 @@ HANDLERS = [
     resume_subscription,
     send_subscription,
 ]
-
-
-def is_id(text: str) -> bool:
-    return text.isascii() and text.isalnum() and len(text) <= 32
-
-
-def known(subscription_id: str) -> str:
-    if not is_id(subscription_id):
-        raise NotFoundException("There is no such subscription; see /api/v1/subscriptions.")
-    return subscription_id

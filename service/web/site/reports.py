@@ -20,11 +20,10 @@ from service import store
 from service.parameters import PARAMETERS, FieldError, InvalidParameters
 from service.presentation.language import Language
 from service.reports import keeping
-from service.reports.desk import NoSuchSubscription, NowhereToSend
+from service.reports.desk import NowhereToSend
 from service.reports.keeping import ReportAnswer, SubscriptionAnswer, report_answer, subscription_answer
 from service.reports.language import words
 from service.reports.subscription import OURS_ALONE, Schedule
-from service.web.api.subscriptions import is_id
 from service.web.form import address
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
@@ -130,10 +129,7 @@ async def _view(
     refused: bool = False,
     open_: bool = False,
 ) -> ReportsView:
-    try:
-        page = await store.reports(session, limit=REPORTS, cursor=visit.given("cursor") or None)
-    except store.InvalidCursor as error:
-        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
+    page = await store.reports(session, limit=REPORTS, cursor=visit.given("cursor") or None)
     kept = (await store.subscriptions(session, limit=MOST_SUBSCRIPTIONS)).items if open_ else ()
     return ReportsView(
         visit=visit,
@@ -165,8 +161,6 @@ async def _do(visit: Visit, typed: Mapping[str, str]) -> Done:
         return await _subscribe(visit, typed)
     if action not in ("send", "pause", "resume", "remove"):
         return Done()
-    if not is_id(subscription_id):
-        raise NoSuchSubscription(f"there is no subscription {subscription_id[:40]!r}")
     if action == "send":
         try:
             return Done(

@@ -97,7 +97,7 @@ async def sources_page(request: AnyRequest, services: NamedDependency[Services])
     chosen = _provider(visit)
     async with services.session() as session:
         states = await store.collectors(session)
-        runs = await _runs(session, chosen, visit.given("cursor") or None)
+        runs = await store.runs(session, collector=chosen, limit=RUNS, cursor=visit.given("cursor") or None)
         rejected = await store.rejections(session, collector=chosen, newest=True, limit=EXAMPLES) if chosen else None
         view = SourcesView(
             visit=visit,
@@ -117,13 +117,6 @@ def _provider(visit: Visit) -> str | None:
         message = f"{slug[:60]!r} is not known{nearest(slug, visit.services.sources)}"
         raise InvalidParameters([FieldError("source", message)])
     return slug or None
-
-
-async def _runs(session: object, collector: str | None, cursor: str | None) -> store.Page[store.Run]:
-    try:
-        return await store.runs(session, collector=collector, limit=RUNS, cursor=cursor)  # type: ignore[arg-type]
-    except store.InvalidCursor as error:
-        raise InvalidParameters([FieldError("cursor", "must be the next_cursor of the page before")]) from error
 
 
 def state_of(source: ProviderAnswer) -> str:
