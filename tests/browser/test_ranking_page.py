@@ -116,6 +116,24 @@ async def test_names_that_were_meant_to_do_harm_are_only_words(visiting: Visitin
         assert dialogs == []
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_the_header_and_the_names_stay_in_sight_when_the_table_is_scrolled(
+    visiting: Visiting, width: int
+) -> None:
+    async with visiting(width=width, height=600) as visit:
+        await visit.go("/")
+        region = visit.page.get_by_role("region", name=re.compile("^Options"))
+        header, name = region.locator("thead th:nth-child(2)"), region.locator("tbody th").first
+        await region.evaluate("region => region.scrollTo(0, 1000)")
+        top = (await region.bounding_box() or {})["y"]
+        assert (await header.bounding_box() or {})["y"] == pytest.approx(top, abs=1)
+
+        await region.evaluate("region => region.scrollTo(200, 1000)")
+        left = (await region.bounding_box() or {})["x"]
+        assert (await header.bounding_box() or {})["x"] == pytest.approx(left, abs=1)
+        assert (await name.bounding_box() or {})["x"] == pytest.approx(left, abs=1)
+
+
 @pytest.mark.parametrize("path", ["/", "/?gpu=RTX 4090&per=offer", "/?country=Spain", "/api"])
 @pytest.mark.parametrize("language", ["en", "es"])
 async def test_no_page_scrolls_sideways(visiting: Visiting, path: str, language: str) -> None:
