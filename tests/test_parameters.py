@@ -227,6 +227,7 @@ def test_estimates_keep_the_order_of_their_machines_and_pin_a_plan_for_each() ->
         ({"context_parallel": "2"}, "context_parallel", "whole number"),
         ({"tensor_parallel": 3}, "tensor_parallel", "does not divide 16 heads"),
         ({"pipeline_parallel": 33}, "pipeline_parallel", "more than 32 layers"),
+        ({"pipeline_parallel": 8, "virtual_stages": 5}, "virtual_stages", "more than 32 layers"),
         ({"context_parallel": 3}, "context_parallel", "does not divide a sequence of 2048 tokens"),
     ],
 )

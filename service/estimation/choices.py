@@ -151,8 +151,9 @@ def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention:
         activations_on_host=column(["activations" in choice.offload for choice in choices]),
         parameters_on_host=column(["parameters" in choice.offload for choice in choices]),
         shard_states=column([choice.sharding in ("zero1", "zero2", "fsdp") for choice in choices]),
-        shard_gradients=column([choice.sharding in ("zero2", "fsdp") for choice in choices]),
-        shard_parameters=column([choice.sharding == "fsdp" for choice in choices]),
+        # a stage of a pipeline keeps its layers gathered for all micro-batches of a step, gradients too (torchtitan)
+        shard_gradients=column([choice.sharding in ("zero2", "fsdp") and choice.pipeline == 1 for choice in choices]),
+        shard_parameters=column([choice.sharding == "fsdp" and choice.pipeline == 1 for choice in choices]),
         tensor=column([choice.tensor for choice in choices]),
         pipeline=column([choice.pipeline for choice in choices]),
         context=column([choice.context for choice in choices]),

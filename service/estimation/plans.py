@@ -181,17 +181,23 @@ class _Search:
         """How far a plan is from fitting: 0 if it does; infinite for what the machine cannot be cut into."""
         on_card = np.maximum(memory.total - self.offered[machine], 0.0)
         on_host = np.maximum(memory.host - self.host[machine], 0.0)
-        return np.where(self._possible(machine, choice), CARD_OVER_HOST * on_card + on_host, np.inf)
+        lacks: Floats = CARD_OVER_HOST * on_card + on_host
+        cut = np.array([max(one.tensor, one.pipeline, one.context) > 1 for one in self.choices])
+        if cut.any():
+            rows = np.flatnonzero(cut[choice])
+            lacks[rows] = np.where(self._can_cut(machine[rows], choice[rows]), lacks[rows], np.inf)
+        return lacks
 
-    def _possible(self, machine: Rows, choice: Rows) -> NDArray[np.bool_]:
+    def _can_cut(self, machine: Rows, choice: Rows) -> NDArray[np.bool_]:
         """What the model and the machine can be cut into; what is pinned was checked before."""
-        layout, pinned = self._laid_out(choice), self.workload.plan.cut
-        cut = layout.tensor * layout.pipeline * layout.context
-        tokens = self.work.seq_len / layout.context
-        possible: NDArray[np.bool_] = (layout.tensor <= self.links.in_node[machine]) | (layout.tensor == pinned[0])
-        possible &= self.links.gpus[machine] % cut == 0
-        possible &= (layout.pipeline <= self.work.layers) | (layout.pipeline == pinned[1])
-        possible &= (layout.context == pinned[2]) | ((tokens >= LEAST_TOKENS) & (tokens % 1 == 0))
+        tensor, pipeline, context = (
+            column[choice] for column in (self.layout.tensor, self.layout.pipeline, self.layout.context)
+        )
+        pinned, tokens = self.workload.plan.cut, self.work.seq_len / context
+        possible: NDArray[np.bool_] = self.links.gpus[machine] % (tensor * pipeline * context) == 0
+        possible &= (tensor <= self.links.in_node[machine]) | (tensor == pinned[0])
+        possible &= (pipeline <= self.work.layers) | (pipeline == pinned[1])
+        possible &= ((tokens >= LEAST_TOKENS) & (tokens % 1 == 0)) | (context == pinned[2])
         return possible
 
     def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
@@ -205,7 +211,7 @@ class _Search:
             layout=layout,
             links=gathered(self.links, machine),
             sequences=np.array(self.sequences),
-            stages=np.array(INTERLEAVED_STAGES),
+            stages=np.array(float(self.workload.plan.virtual_stages or INTERLEAVED_STAGES)),
             repeated=self._repeated(choice),
             orthogonalised=np.array(float(asked == "muon")),
             quantised=quantised[choice],

@@ -120,6 +120,7 @@ def _plan(row: Mapping[str, str]) -> PinnedPlan:
         tensor_parallel=tensor,
         pipeline_parallel=pipeline,
         context_parallel=context,
+        virtual_stages=_whole(row, "virtual_stages"),
     )
 
 

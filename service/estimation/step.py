@@ -107,10 +107,11 @@ def _cut_model(
     volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
     sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / known.bus
     sums = sums / within(links, layout.tensor)
-    # interleaved stages wait less, if enough micro-steps follow each other
-    stages = np.clip(micro_steps / layout.pipeline, 1.0, mine.stages)
+    # interleaved stages wait less, if enough micro-steps follow each other and each has a layer
+    stages = np.where(micro_steps >= layout.pipeline, np.minimum(mine.stages, np.maximum(1.0, work.layers)), 1.0)
     waiting = (layout.pipeline - 1) / stages * micro_total
-    uneven = CUT_SLOWER * (layout.tensor * layout.pipeline > 1) * micro_total * micro_steps
+    slowest = np.maximum(CUT_SLOWER, np.ceil(work.layers) / work.layers - 1)  # the stage with the most layers
+    uneven = slowest * (layout.tensor * layout.pipeline > 1) * micro_total * micro_steps
     return sums * (1 - known.overlap_tensor) * micro_steps + waiting + uneven
 
 
@@ -130,6 +131,8 @@ def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
 def _ring(rows: Situation, links: Links, value: float, known: Efficiencies) -> Floats:
     """Seconds of a micro-step to pass keys and values on to all GPUs of a cut sequence, and their gradients back."""
     work, layout = rows.work, rows.layout
+    if not np.any(layout.context > 1):
+        return np.zeros(1)
     block = layout.micro_batch * work.seq_len * work.key_value_width * value * work.layers
     passes = (3 + rows.repeated) * (layout.context - 1)
     seconds: Floats = passes * block / (within(links, layout.tensor * layout.context) * known.bus)

@@ -112,7 +112,7 @@ def _estimate(
 
 def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> Plan:
     pinned, choice = workload.plan, found.choice
-    tokens = found.micro_batch * model.seq_len
+    tokens = found.micro_batch * model.seq_len / choice.context
     chunked = choice.kind != "usual" and model.vocabulary >= CHUNKED_FROM_VOCABULARY and tokens > LOSS_CHUNK_TOKENS
     in_node = min(machine.gpu_count, machine.gpus_per_node)
     return Plan(

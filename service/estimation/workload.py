@@ -62,6 +62,7 @@ class PinnedPlan:
     tensor_parallel: int | None = None  # GPUs that cut each matrix between them
     pipeline_parallel: int | None = None  # groups of GPUs that hold some of the layers each
     context_parallel: int | None = None  # GPUs that cut each sequence between them
+    virtual_stages: int | None = None  # parts of the model that each group of a pipeline has, turn by turn
 
     @property
     def cut(self) -> tuple[int, int, int]:
@@ -98,6 +99,8 @@ def why_uncuttable(plan: PinnedPlan, model: Model) -> str | None:
         return f"tensor_parallel: {tensor} GPUs cannot share {model.kv_heads} heads of keys and values evenly"
     if pipeline > model.layers:
         return f"pipeline_parallel: {pipeline} stages are more than {model.layers} layers"
+    if (plan.virtual_stages or 1) * pipeline > model.layers:
+        return f"virtual_stages: {plan.virtual_stages} for each of {pipeline} are more than {model.layers} layers"
     if model.seq_len % context:
         return f"context_parallel: {context} does not divide a sequence of {model.seq_len} tokens"
     return None

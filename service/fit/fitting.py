@@ -2,8 +2,8 @@
 
 Which rows of catalogue/runs.csv are fitted (column `fitted`) was decided by what their sources say, before any residual
 was seen: confidence not "low", tokens per second measured and not derived from a published TFLOP/s, a GPU with matrix
-units, software of a class with a name (not a library's trainer with unknown settings), no sequences split over GPUs, no
-row-wise FP8, no latent attention. The rest is kept to compare with.
+units, software of a class with a name (not a library's trainer with unknown settings), no latent attention. The rest is
+kept to compare with. Sequences cut over GPUs were left out as long as plans could not say so.
 
 Two errors are told apart. *Software known*: the row's framework and plan are given to the formula, which shows the
 physics. *As told*: the row becomes a question as a user would ask it, with nothing but what the API can say, which is
@@ -117,7 +117,7 @@ class Table:
             layout=self.layout,
             links=self.links,
             sequences=self.sequences,
-            stages=np.full(len(self.runs), INTERLEAVED_STAGES),
+            stages=np.array([float(run.workload.plan.virtual_stages or INTERLEAVED_STAGES) for run in self.runs]),
             repeated=np.where(np.isnan(self.recomputed), usual, told),
             orthogonalised=self.muon,
             quantised=np.zeros(len(self.runs)),

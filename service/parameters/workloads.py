@@ -177,4 +177,5 @@ def _plan_of(reader: Reader) -> PinnedPlan:
         tensor_parallel=reader.whole("tensor_parallel", most=MOST_CUTS),
         pipeline_parallel=reader.whole("pipeline_parallel", most=MOST_CUTS),
         context_parallel=reader.whole("context_parallel", most=MOST_CUTS),
+        virtual_stages=reader.whole("virtual_stages", most=MOST_CUTS),
     )
