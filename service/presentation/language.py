@@ -158,6 +158,10 @@ class Language:
 
     # Times -----------------------------------------------------------------------------------------------------------
 
+    def day_of_year(self, day: date) -> str:
+        """A day whose year is plain: `28 Aug`, `28 ago`."""
+        return _written_day(self.tag, day, "d MMM")
+
     def date(self, at: datetime | date) -> str:
         return _written_day(self.tag, at.date() if isinstance(at, datetime) else at)
 
@@ -337,12 +341,12 @@ def _territories(code: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def _written_day(tag: str, day: date) -> str:
+def _written_day(tag: str, day: date, form: str = "d MMM y") -> str:
     if tag == "en":
-        return f"{day.day} {day:%b %Y}"
+        return f"{day.day} {day:%b %Y}" if form.endswith("y") else f"{day.day} {day:%b}"
     from babel.dates import format_date
 
-    return str(format_date(day, "d MMM y", locale=tag.replace("-", "_")))
+    return str(format_date(day, form, locale=tag.replace("-", "_")))
 
 
 @lru_cache(maxsize=4096)

@@ -48,6 +48,14 @@ class DayOfGpu(NamedTuple):
     offers: int
 
 
+class UnreadDay(NamedTuple):
+    """A day on which a collector was asked and never believed, though a price of it for this GPU was held."""
+
+    day: date
+    gpu: str
+    collector: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
     """Which prices are asked for; what is empty keeps all."""
@@ -109,6 +117,34 @@ async def prices_by_day(
     )
     return [DayOfGpu(*record) for record in records]
 
+
+async def days_unread(asked: Asked, since: datetime, until: datetime, chosen: Chosen) -> Sequence[UnreadDay]:
+    """For each GPU that is chosen, which sources could not be read on which days (UTC), oldest first."""
+    filters = (list(kept) or None for kept in (chosen.providers, chosen.regions, chosen.pricing))
+    records = await fetch(asked, DAYS_UNREAD, since, until, list(chosen.gpus), *filters)
+    return [UnreadDay(*record) for record in records]
+
+
+DAYS_UNREAD: Final = """
+WITH unread AS (
+       SELECT (started_at AT TIME ZONE 'UTC')::date AS day, collector
+         FROM run
+        WHERE started_at >= $1 AND started_at <= $2
+        GROUP BY 1, 2
+       HAVING bool_and(outcome <> 'ok')
+     )
+SELECT unread.day, asked.gpu, unread.collector
+  FROM unread CROSS JOIN unnest($3::text[]) AS asked (gpu)
+ WHERE EXISTS (
+         SELECT FROM sku JOIN price ON price.sku_id = sku.id
+          WHERE sku.collector = unread.collector AND sku.gpu = asked.gpu
+            AND ($4::text[] IS NULL OR sku.provider = ANY ($4)) AND ($5::text[] IS NULL OR sku.region = ANY ($5))
+            AND ($6::text[] IS NULL OR sku.pricing = ANY ($6))
+            AND price.first_seen < (unread.day + 1)::timestamp AT TIME ZONE 'UTC'
+            AND (price.closed_at IS NULL OR price.closed_at > unread.day::timestamp AT TIME ZONE 'UTC')
+       )
+ ORDER BY unread.day, asked.gpu, unread.collector
+"""
 
 PRICES_OF_OFFER: Final = """
 SELECT offer_id, collector, provider, seller, instance_type, gpu, gpu_count, region, country, tier, pricing,

@@ -295,6 +295,19 @@ async def test_the_days_of_a_gpu_are_the_apis(visiting: Visiting, site: str) -> 
         assert [float(text) for text in shown] == [pytest.approx(day["median"], abs=0.005) for day in days]
 
 
+async def test_days_on_which_a_source_could_not_be_read_are_hatched(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/prices?gpu=H100 SXM&gpu=L40S")
+
+        h100, l40s = (visit.page.locator("figure").nth(place) for place in (0, 1))
+        assert "not read: Vast.ai on 1 day" in await h100.inner_text()
+        assert await h100.locator("svg [fill='url(#hatch-day)']").count() == 1
+        await h100.locator("summary").click()
+        assert await h100.locator("tbody td:last-child").get_by_text("Vast.ai").count() == 1
+        assert "not read" not in await l40s.inner_text()
+        assert await l40s.locator("svg [fill='url(#hatch-day)']").count() == 0
+
+
 async def test_prices_are_narrowed_by_a_form_and_exported_by_links(visiting: Visiting, site: str) -> None:
     async with visiting(java_script_enabled=False) as visit:
         await visit.go("/prices")

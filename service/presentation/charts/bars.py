@@ -11,7 +11,7 @@ from service.presentation.charts.drawing import CONTROL, MUTED, TEXT, Drawing, T
 if TYPE_CHECKING:
     import altair
 
-WIDTH: Final = 420
+WIDTH: Final = 390
 BAR, LABEL = 32, 22  # pixels: a bar, and the words above it
 CHARACTER: Final = 7.0  # pixels of a digit inside a part
 

@@ -13,8 +13,10 @@ from service.presentation.charts.drawing import GROUND, MUTED, Drawing, Tick, ax
 if TYPE_CHECKING:
     import altair
 
-WIDTH, HEIGHT, STRIP = 420, 180, 40
+WIDTH, HEIGHT, STRIP = 350, 170, 40
 LINE: Final = "var(--s-on_demand)"
+BAR: Final = 0.8  # of a day: what its bar takes of it
+UNREAD: Final = "url(#hatch-day)"  # a pattern of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,27 @@ class Frame:
     offers_title: str
     step: int = 1  # days from one that was looked at to the next
 
+    @property
+    def end(self) -> float:
+        """Where the last day's bar ends."""
+        return (self.last - self.first).days + BAR * self.step
 
-def by_day(days: Sequence[Day], frame: Frame, end_label: str) -> Drawing:
-    """Minimum and median with the band between, and how many offers they rest on; days without data stay gaps."""
+
+def by_day(days: Sequence[Day], frame: Frame, end_label: str, unread: Sequence[date] = ()) -> Drawing:
+    """Minimum and median with the band between, and how many offers they rest on.
+
+    Days without data stay gaps; those on which a source could not be read are hatched.
+    """
     import altair as alt
 
     values = list(_values(days, frame))
-    upper = alt.layer(*_lines(alt, values, frame), *_end(alt, values, end_label), _answering(alt, values)).properties(
-        width=WIDTH, height=HEIGHT
+    layers = (
+        *_hatches(alt, unread, frame),
+        *_lines(alt, values, frame),
+        *_end(alt, values, end_label),
+        _answering(alt, values),
     )
+    upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     return draw(alt.vconcat(upper, _strip(alt, values, frame), spacing=10).resolve_scale(x="shared"))
 
 
@@ -104,7 +118,7 @@ def _values(days: Sequence[Day], frame: Frame) -> Iterator[dict[str, Any]]:
         before = at
         yield {
             "x": at,
-            "x2": at + 0.8 * frame.step,
+            "x2": at + BAR * frame.step,
             "minimum": each.minimum,
             "median": each.median,
             "offers": each.offers,
@@ -114,10 +128,29 @@ def _values(days: Sequence[Day], frame: Frame) -> Iterator[dict[str, Any]]:
 
 
 def _x(alt: Any, frame: Frame, *, labels: bool) -> Any:
-    scale = alt.Scale(domain=[0, max((frame.last - frame.first).days, 1)], nice=False)
+    scale = alt.Scale(domain=[0, frame.end], nice=False)
     return alt.X(
         "x:Q", scale=scale, axis=alt.Axis(**axis(frame.x_ticks, title=None, grid=False, labels=labels, labelFlush=True))
     )
+
+
+def _hatches(alt: Any, unread: Sequence[date], frame: Frame) -> Iterator[altair.Chart]:
+    """Days in a row are one stretch, from top to bottom."""
+    stretches: list[dict[str, float]] = []
+    for day in sorted(unread):
+        at = float((day - frame.first).days)
+        if stretches and stretches[-1]["x2"] == at:
+            stretches[-1]["x2"] = at + 1
+        elif at >= 0:
+            stretches.append({"x": at, "x2": at + 1})
+    if stretches:
+        values = [{**each, "x2": min(each["x2"], frame.end)} for each in stretches]
+        top, bottom = alt.value(0), alt.value(HEIGHT)
+        yield (
+            alt.Chart(alt.InlineData(values))
+            .mark_rect(fill=UNREAD, stroke=None, opacity=1)
+            .encode(x=_x(alt, frame, labels=False), x2="x2:Q", y=top, y2=bottom)
+        )
 
 
 def _lines(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Iterator[altair.Chart]:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from service.presentation.charts.drawing import Tick
+from service.presentation.language import Language
 
 STEPS = (1, 2, 2.5, 5, 10)
+YEAR = 330  # days from which on the same day of two years may be confused
 
 
 def from_zero(end: float, write: Callable[[float], str], at_most: int = 5) -> tuple[Tick, ...]:
@@ -27,10 +29,11 @@ def within(start: float, end: float, write: Callable[[float], str], at_most: int
     )
 
 
-def days(first: date, last: date, write: Callable[[date], str], at_most: int = 4) -> tuple[Tick, ...]:
-    """A few days, evenly apart, in days since the first."""
+def days(first: date, last: date, said: Language, at_most: int = 3) -> tuple[Tick, ...]:
+    """A few days, evenly apart, in days since the first; with their year where it would be in doubt."""
     length = max((last - first).days, 1)
     step = max(1, math.ceil(length / at_most))
+    write = said.day_of_year if length < YEAR else said.date
     return tuple(Tick(float(back), write(first + timedelta(days=back))) for back in range(0, length + 1, step))
 
 

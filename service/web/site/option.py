@@ -544,7 +544,7 @@ def _history(view: OptionView) -> Drawing | None:
     length = max((last - first).total_seconds() / 86400, 1 / 24)
     return history.of_offer(
         held,
-        scale.days(first.date(), last.date(), view.said.date, 3),
+        scale.days(first.date(), last.date(), view.said),
         money_ticks(dearest * 1.1, view.said, at_most=4),
         length,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ from service.ranking.request import cursor_of
 from service.rates import Rates
 from service.store import DayOfGpu
 from service.store.changes import PriceChange, price_changes
+from service.store.history import UnreadDay, days_unread
 from service.web.api.prices import asked_offers
 from service.web.caching import PAST_PRICES
 from service.web.form import address
@@ -78,7 +79,8 @@ async def prices_page(request: AnyRequest, services: NamedDependency[Services]) 
         limit=paging.limit if "limit" in filters else ON_A_PAGE,
         offset=paging.offset,
         gpus=gpus,
-        days=past,
+        days=past.days,
+        unread=past.unread,
         movers=await remembered(services, ("movers", about), lambda: _movers(visit)),
     )
     key = ("prices", about, chosen, visit.said)
@@ -117,10 +119,17 @@ def _gpus(visit: Visit, found: Sequence[PricedOffer]) -> list[str]:
     return list(dict.fromkeys(asked or offered))[:MOST_CHARTS]
 
 
-async def _past(visit: Visit, chosen: str, gpus: Sequence[str]) -> Mapping[str, Sequence[DayOfGpu]]:
-    """Each GPU's days, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Each GPU's days, oldest first, and on which of them which of its sources could not be read."""
+
+    days: Mapping[str, Sequence[DayOfGpu]] = field(default_factory=dict)
+    unread: Mapping[str, Sequence[UnreadDay]] = field(default_factory=dict)
+
+
+async def _past(visit: Visit, chosen: str, gpus: Sequence[str]) -> Past:
     if not gpus:
-        return {}
+        return Past()
     async with visit.services.session() as session:
         moments = _moments(visit.now, RANGES[chosen] or await _days_known(visit, session))
         since = min(moments.values())
@@ -133,10 +142,11 @@ async def _past(visit: Visit, chosen: str, gpus: Sequence[str]) -> Mapping[str, 
             pricing=visit.all_given("pricing"),
         )
         found = await store.prices_by_day(session, moments, usd, kept)
-    days: dict[str, list[DayOfGpu]] = {gpu: [] for gpu in gpus}
-    for day in reversed(found):
-        days[day.gpu].append(day)
-    return days
+        unread = await days_unread(session, since.replace(hour=0, minute=0, second=0), visit.now, kept)
+    return Past(
+        days={gpu: [day for day in reversed(found) if day.gpu == gpu] for gpu in gpus},
+        unread={gpu: [each for each in unread if each.gpu == gpu] for gpu in gpus},
+    )
 
 
 def _moments(now: datetime, back: int) -> dict[date, datetime]:
@@ -235,6 +245,7 @@ class PricesView:
     offset: int
     gpus: Sequence[str]
     days: Mapping[str, Sequence[DayOfGpu]]
+    unread: Mapping[str, Sequence[UnreadDay]]
     movers: Sequence[Mover]
     charts: Mapping[str, Drawing] | None = None
 
@@ -274,6 +285,24 @@ class PricesView:
             day=self.said.date(summary.first.day),
             offers=self.said.count("{n} offer", "{n} offers", summary.last.offers),
         )
+
+    def unread_words(self, gpu: str) -> str:
+        """Which sources could not be read, and on how many days; empty where all could."""
+        days = Counter(each.collector for each in self.unread[gpu])
+        if not days:
+            return ""
+        names = [
+            self.said.text(
+                _("{source} on {days}"),
+                source=self.visit.provider_name(collector),
+                days=self.said.count("{n} day", "{n} days", count),
+            )
+            for collector, count in days.most_common()
+        ]
+        return self.said.text(_("Hatched: not read: {sources}."), sources=self.said.listed(names))
+
+    def unread_on(self, day: DayOfGpu) -> str:
+        return _sources(self, (each for each in self.unread[day.gpu] if each.day == day.day))
 
     def history_href(self, gpu: str) -> str:
         back = RANGES[self.range] or MOST_DAYS
@@ -349,31 +378,39 @@ def _charts(view: PricesView) -> Mapping[str, Drawing]:
     frame = history.Frame(
         first=first,
         last=last,
-        x_ticks=scale.days(first, last, said.date, 3),
+        x_ticks=scale.days(first, last, said),
         y_ticks=money_ticks(max(day.median for day in every) * 1.1, said, at_most=4),
         offers_title=said.text(_("offers")),
         step=min((after - before).days for before, after in pairwise(days)) if len(days) > 1 else 1,
     )
-    return {gpu: _chart(days, frame, said) for gpu, days in view.days.items() if days}
+    return {gpu: _chart(view, days, frame) for gpu, days in view.days.items() if days}
 
 
-def _chart(days: Sequence[DayOfGpu], frame: history.Frame, said: Language) -> Drawing:
-    found = [Day(day.day, day.minimum, day.median, day.offers, _day_words(day, said)) for day in days]
+def _chart(view: PricesView, days: Sequence[DayOfGpu], frame: history.Frame) -> Drawing:
+    said = view.said
+    found = [Day(day.day, day.minimum, day.median, day.offers, _day_words(day, view)) for day in days]
     last = days[-1]
     form = _("median {median}, from {least}")
     label = said.text(form, median=said.usd_rate(last.median), least=said.usd_rate(last.minimum))
-    return history.by_day(found, frame, label)
+    return history.by_day(found, frame, label, sorted({each.day for each in view.unread[last.gpu]}))
 
 
-def _day_words(day: DayOfGpu, said: Language) -> str:
+def _sources(view: PricesView, unread: Iterable[UnreadDay]) -> str:
+    return ", ".join(view.visit.provider_name(each.collector) for each in unread)
+
+
+def _day_words(day: DayOfGpu, view: PricesView) -> str:
+    said = view.said
     form = _("{day}: median {median}, from {least}, {offers}")
-    return said.text(
+    words = said.text(
         form,
         day=said.date(day.day),
         median=said.usd_rate(day.median),
         least=said.usd_rate(day.minimum),
         offers=said.count("{n} offer", "{n} offers", day.offers),
     )
+    sources = view.unread_on(day)
+    return f"{words}; {said.text(_('not read: {sources}'), sources=sources)}" if sources else words
 
 
 HANDLERS: Final = [prices_page]
