@@ -370,7 +370,10 @@ async def test_the_feed_tells_a_price_that_moved_and_is_fetched_once(client: Cli
     assert (entry.findtext(f"{ATOM}id") or "").startswith("tag:localhost,2026-11-24:price/")
     assert entry.findtext(f"{ATOM}published") == "2026-11-24T11:00:00+00:00"
     assert [each.get("term") for each in entry.findall(f"{ATOM}category")] == ["H100 SXM", "on_demand"]
-    assert "<b>" not in (entry.findtext(f"{ATOM}content") or "")
+    content = entry.findtext(f"{ATOM}content") or ""
+    assert "<b>" not in content
+    assert "Seen 24 Nov 2026, 11:00 (UTC): <a href=" in content
+    assert "<th>Before, per GPU</th><td>$2.50/h</td>" in content
     assert again.status_code == 304
 
 

@@ -417,6 +417,8 @@ async def test_chats_get_their_own_form_in_which_nobody_is_mentioned(
     assert "<!channel>" not in json.dumps(slack)
     assert discord["allowed_mentions"] == {"parse": []}
     assert r"\*x\*" in discord["embeds"][0]["description"]
+    cheapest = [line for line in discord["embeds"][0]["description"].splitlines() if line.startswith("1. ")]
+    assert cheapest == [line for line in slack["blocks"][2]["text"]["text"].splitlines() if line.startswith("1. ")]
     assert (telegram["chat_id"], telegram["parse_mode"]) == ("@rigs", "HTML")
     assert "&lt;!channel&gt; &amp; @everyone" in telegram["text"]
 

@@ -19,7 +19,7 @@ from service import store
 from service.database import Database
 from service.ranking.option import Ranking
 from service.reports.alerts import AlertState, Seen, check
-from service.reports.given import SourceState
+from service.reports.given import Fired, SourceState
 from service.reports.language import MESSAGES, Words
 from service.reports.maker import Made
 from service.reports.subscription import Alert, Schedule, Subscription
@@ -80,6 +80,7 @@ async def test_nothing_new_is_said_in_one_line(here: World) -> None:
     assert not made.report.has_news
     assert made.chart is None
     assert "NO LONGER OFFERED" not in made.text
+    assert made.report.sentences[-1] == "Nothing to report since 17 Nov 2026."
 
 
 async def test_a_price_that_moves_less_than_the_threshold_is_no_news(here: World) -> None:
@@ -88,6 +89,50 @@ async def test_a_price_that_moves_less_than_the_threshold_is_no_news(here: World
     made = await a_week_later(here, spot_h100s("12.00"), h100s("19.00", provider="dear"), threshold_percent=10)
 
     assert made.report.subject.endswith("no price moved")
+
+
+async def test_a_price_that_moved_is_told_with_what_it_does_to_the_reader_s_run(here: World) -> None:
+    await here.see(spot_h100s("12.00"), h100s("20.00", provider="dear"))
+
+    made = await a_week_later(here, spot_h100s("12.00"), h100s("25.00", provider="dear"))
+
+    same, moved = (change.text for change in made.report.changes)
+    assert same == "The cheapest way and what it costs are the same"
+    assert re.fullmatch(
+        r"8× H100 SXM at Dear: \$20\.00 → \$25\.00/h \(\+25%\); the run would cost \$\d+ there, 2nd", moved
+    )
+
+
+async def test_every_form_names_the_run_and_the_day(here: World) -> None:
+    made = await a_week_later(here, spot_h100s("12.00"), time_zone="Pacific/Auckland")  # where it is tomorrow
+
+    assert made.report.about == "nanochat d32, 25 Nov 2026"
+    assert all(made.report.about in form for form in (made.html, made.text, made.markdown))
+
+
+async def test_whom_a_licence_says_to_name_is_named(here: World) -> None:
+    made = await a_week_later(here, spot_h100s("12.00", attribution="Prices by Somebody, CC BY 4.0"))
+
+    assert made.report.credits == ("Some of these prices: Prices by Somebody, CC BY 4.0",)
+    assert all("Prices by Somebody" in form for form in (made.html, made.text, made.markdown))
+
+
+@pytest.mark.parametrize(
+    ("fired", "said"),
+    [
+        (Fired(kind="total_below", limit_usd=400), "the run costs less than $400"),
+        (Fired(kind="cheaper_than_rig", limit_usd=406), "renting costs less than your machine"),
+        (Fired(kind="change", change_percent=-12.4), "the cheapest way moved by −12%"),
+        (Fired(kind="source_down", hours=30, sources=("Cloud One", "Two")), "Cloud One, Two silent for 30 h"),
+    ],
+)
+async def test_an_alert_says_which_of_them_it_is(here: World, fired: Fired, said: str) -> None:
+    await here.see(spot_h100s("12.00"))
+    subscription = Subscription(name="d32", ranking=RENTED, schedule=None)
+    async with here.database.sessions() as session:
+        made = await here.desk.maker.made(session, subscription, "id", "alert", NOON, slot="x", fired=fired)
+
+    assert made.report.why == f"You get this because an alert of the subscription “d32” fired: {said}."
 
 
 async def test_new_and_vanished_offers_are_listed(here: World) -> None:

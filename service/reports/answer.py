@@ -86,7 +86,8 @@ def warnings(given: Given) -> Iterator[str]:
         yield words.say("stale", age=words.age(cheapest.offer.observed_at, given.now))
     offers = [option.offer for option in given.ranking.options if option.offer]
     if offers and all(offer.source == "bundled" for offer in offers):
-        yield words.say("bundled")
+        newest = max(offer.observed_at for offer in offers)
+        yield words.say("bundled", date=words.date(newest, given.reader.zone))
     if given.ranking.method == "ratio":
         yield words.say("ratio")
 

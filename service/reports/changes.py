@@ -14,10 +14,11 @@ def changes(given: Given) -> tuple[Change, ...]:
     """First what it does to the answer, then the prices that moved; what has no room is counted."""
     if given.before is None:
         return ()
-    first = list(_about_the_answer(given))[:CHANGES]
+    every_move = given.moved()
+    first = list(_about_the_answer(given))[:CHANGES] or ([_news(given, "same")] if every_move else [])
     winners = (given.ranking.answer.cheapest, given.cheapest_rented)
     told = {option.title for option in winners if option and _is_told(given, option, first)}
-    moved = [move for move in given.moved() if move.option.title not in told]
+    moved = [move for move in every_move if move.option.title not in told]
     room = CHANGES - len(first)
     listed = moved if len(moved) <= room else moved[: max(room - 1, 0)]
     hidden = len(moved) - len(listed)
@@ -91,15 +92,18 @@ def _about_rigs(given: Given) -> Iterator[Change]:
 
 
 def _price_line(given: Given, move: Moved) -> Change:
-    words, fell = given.words, move.percent < 0
+    """With what it means for the reader's run."""
+    words = given.words
     text = words.say(
-        "price_fell" if fell else "price_rose",
+        "price_moved",
         title=words.title(move.option.title),
-        percent=words.percent(move.percent),
+        percent=words.signed_percent(move.percent),
         before=words.usd_rate(move.before),
         now=words.usd_rate(move.now),
+        cost=words.usd(move.option.cost_usd.p50),
+        place=words.place(move.option.rank),
     )
-    return Change(direction="cheaper" if fell else "dearer", text=text)
+    return Change(direction="cheaper" if move.percent < 0 else "dearer", text=text)
 
 
 def _news(given: Given, key: str, **slots: object) -> Change:
@@ -133,6 +137,7 @@ def _offers(given: Given, options: Sequence[Option | ShownOption]) -> Offers:
 
 
 def _offer_line(given: Given, option: Option | ShownOption) -> OfferLine:
-    title, cost = given.words.title(option.title), option.cost_usd.p50
-    text = given.words.say("appeared_line", title=title, cost=given.words.usd(cost))
+    words, title, cost = given.words, given.words.title(option.title), option.cost_usd.p50
+    days = words.days(option.days.p50, given.scale)
+    text = words.say("offer_line", title=title, cost=words.usd(cost), days=days)
     return OfferLine(title=title, cost_usd=cost, text=text)

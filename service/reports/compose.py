@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from service.ranking.option import Option
 from service.reports.answer import break_even, sentences, warnings
 from service.reports.changes import appeared, changes, vanished
-from service.reports.given import Given, SourceState, clipped
+from service.reports.given import Fired, Given, SourceState, clipped
 from service.reports.medians import told_medians
 from service.reports.report import TOP, Report, Row, SourceLine
 from service.reports.subject import preheader, subject
@@ -18,7 +18,10 @@ def compose(given: Given) -> Report:
     """The report of this moment."""
     reader, ranking, before, words = given.reader, given.ranking, given.before, given.words
     cheapest = ranking.answer.cheapest
+    since = words.date(before.made_at, reader.zone) if before else ""
     medians = tuple(told_medians(given))
+    changed, new, gone = changes(given), appeared(given), vanished(given)
+    no_news = () if changed or new.count or gone.count or not before else (words.say("no_news", date=since),)
     return Report(
         id=reader.report_id,
         subscription_id=reader.subscription_id,
@@ -27,23 +30,25 @@ def compose(given: Given) -> Report:
         alert=reader.fired.kind if reader.fired else None,
         language=words.code,
         made_at=given.now,
+        about=words.say("about", workload=given.workload, date=words.date(given.now, reader.zone)),
         since=before.made_at if before else None,
-        since_text=words.date(before.made_at, reader.zone) if before else "",
+        since_text=since,
         workload=given.workload,
         method=ranking.method,
         subject=subject(given),
         preheader=preheader(given, medians),
-        sentences=tuple(sentences(given)),
+        sentences=(*sentences(given), *no_news),
         warnings=tuple(warnings(given)),
         cheapest_usd=cheapest.cost_usd.p50 if cheapest else None,
-        changes=changes(given),
+        changes=changed,
         top=tuple(_row(given, option) for option in ranking.options[:TOP]),
-        appeared=appeared(given),
-        vanished=vanished(given),
+        appeared=new,
+        vanished=gone,
         medians=medians,
         break_even=break_even(given),
         sources=tuple(_sources(given)),
         prices_age=_prices_age(given),
+        credits=_credits(given),
         newest_price_at=ranking.market.newest_price_at,
         oldest_price_at=ranking.market.oldest_price_at,
         why=_why(given),
@@ -89,7 +94,7 @@ def _detail(given: Given, option: Option) -> str:
         return ""
     usd = words.usd_rate(option.offer.usd_per_hour)
     if option.offer.source == "bundled":
-        return words.say("bundled_price", usd=usd)
+        return words.say("bundled_price", usd=usd, date=words.date(option.offer.observed_at, given.reader.zone))
     return words.say("seen", usd=usd, age=words.age(option.offer.observed_at, given.now))
 
 
@@ -135,7 +140,27 @@ def _prices_age(given: Given) -> str:
     return given.words.say("prices_age", n=given.words.count(market.offers), age=age)
 
 
+def _credits(given: Given) -> tuple[str, ...]:
+    """Whom the licences of the prices shown say to name."""
+    offers = [option.offer for option in given.ranking.options[:TOP] if option.offer]
+    named = dict.fromkeys(offer.attribution for offer in offers if offer.attribution)
+    return tuple(given.words.say("credit", credit=credit) for credit in named)
+
+
 def _why(given: Given) -> str:
     reader = given.reader
-    key = {"schedule": "why_schedule", "alert": "why_alert"}.get(reader.reason, "why_asked")
+    if reader.fired:
+        return given.words.say("why_alert", name=reader.name, alert=_alert(given, reader.fired))
+    key = "why_schedule" if reader.reason == "schedule" else "why_asked"
     return given.words.say(key, name=reader.name, schedule=reader.schedule)
+
+
+def _alert(given: Given, fired: Fired) -> str:
+    """The condition that is met."""
+    return given.words.say(
+        f"alert_{fired.kind}",
+        limit=given.words.usd(fired.limit_usd),
+        percent=given.words.signed_percent(fired.change_percent),
+        hours=fired.hours,
+        sources=", ".join(fired.sources),
+    )

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from hashlib import blake2b
 from typing import Final
 from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from feedgen.feed import FeedGenerator
 
@@ -17,6 +18,7 @@ from service.store.changes import PriceChange
 
 ENTRIES: Final = 100
 LARGEST_TITLE: Final = 200
+UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +74,8 @@ def as_atom(
     shown = list(entries)
     feed = FeedGenerator()
     feed.id(f"tag:{host},2026:prices?{query}")
-    feed.title("Rig or Rent: GPU prices that moved")
-    feed.subtitle("US dollars or the published currency, per GPU and hour")
+    feed.title(words.say("feed_title"))
+    feed.subtitle(words.say("feed_subtitle"))
     feed.updated(max((entry.last_change for entry in shown), default=began))
     feed.author({"name": "Rig or Rent"})
     feed.link(href=address, rel="self", type="application/atom+xml")
@@ -101,30 +103,23 @@ def title_of(entry: Entry, words: Words) -> str:
     """H100 SXM spot at Acme: $2.10 → $1.84/h (−12.4%)."""
     change = entry.change
     how = "" if change.pricing == "on_demand" else f" {words.say(change.pricing)}"
-    where = "en" if words.is_spanish else "at"
     moved = f"{_money(float(change.before), change, words)} → {_money(float(change.now), change, words)}/h"
-    return f"{change.gpu}{how} {where} {entry.provider}: {moved} ({words.signed_percent(percent_of(change))})"
+    at = words.say("at")
+    return f"{change.gpu}{how} {at} {entry.provider}: {moved} ({words.signed_percent(percent_of(change))})"
 
 
 def _content(entry: Entry, words: Words) -> str:
-    """One paragraph and a table of two rows."""
+    """What it is and where it was read, and a table of two rows."""
     change = entry.change
     what = f"{change.gpu_count}× {change.gpu}, {change.instance_type}" + (f", {change.region}" if change.region else "")
     more = f" {words.say('more', n=entry.others)}" if entry.others else ""
-    before, now = (_money(float(amount), change, words) for amount in (change.before, change.now))
+    source = f'<a href="{html.escape(change.source_url)}">{html.escape(words.say("feed_source"))}</a>'
+    read = html.escape(words.say("feed_read", at=words.moment(change.at, UTC)))
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(amount)}/h</td></tr>"
-        for name, amount in ((_before(words), before), (_now(words), now))
+        f"<tr><th>{html.escape(words.say(key))}</th><td>{html.escape(_money(float(amount), change, words))}/h</td></tr>"
+        for key, amount in (("feed_before", change.before), ("feed_now", change.now))
     )
-    return f"<p>{html.escape(_printable(what + more))}</p><table>{rows}</table>"
-
-
-def _before(words: Words) -> str:
-    return "Antes" if words.is_spanish else "Before"
-
-
-def _now(words: Words) -> str:
-    return "Ahora" if words.is_spanish else "Now"
+    return f"<p>{html.escape(_printable(what + more))}. {read}: {source}.</p><table>{rows}</table>"
 
 
 def _money(amount: float, change: PriceChange, words: Words) -> str:

@@ -108,9 +108,8 @@ class Given:
         return self.before.options.get(option.title) if self.before else None
 
     def moved(self) -> list[Moved]:
-        """The prices per hour that moved as far as the reader cares, the widest first."""
-        moves = [move for option in self.ranking.options if (move := self._move(option))]
-        return sorted(moves, key=lambda move: (-abs(move.percent), move.option.rank))
+        """The prices per hour that moved as far as the reader cares, in the order of the ranking."""
+        return [move for option in self.ranking.options if (move := self._move(option))]
 
     def _move(self, option: Option) -> Moved | None:
         known = self.known(option)

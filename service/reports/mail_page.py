@@ -27,6 +27,7 @@ def as_html(report: Report, sort: str = "cost", *, with_chart: bool = False) -> 
         say=say,
         has_news=report.has_news or report.since is None,
         top_heading=top_heading(report, sort),
+        medians_heading=medians_heading(report),
         chart_src=CHART if with_chart else "",
         chart_alt=chart_alt(report),
         unsubscribe_url=UNSUBSCRIBE if report.subscription_id else "",
@@ -42,6 +43,12 @@ def for_everybody(page: str) -> str:
 def top_heading(report: Report, sort: str) -> str:
     key = "top" if len(report.top) == TOP else "top_few"
     return words(report.language).say({"days": "top_days", "score": "top_score"}.get(sort, key))
+
+
+def medians_heading(report: Report) -> str:
+    say = words(report.language).say
+    has_moved = any(median.change_percent for median in report.medians)
+    return say("medians_since", date=report.since_text) if has_moved else say("medians")
 
 
 def chart_alt(report: Report) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from service.reports.language import Words, words
-from service.reports.mail_page import UNSUBSCRIBE, top_heading
+from service.reports.mail_page import UNSUBSCRIBE, medians_heading, top_heading
 from service.reports.report import Change, Offers, Report, Row
 
 WIDTH: Final = 72
@@ -32,6 +32,8 @@ def for_everybody(text: str) -> str:
 
 def _text_lines(report: Report, sort: str, unsubscribe_url: str) -> Iterator[str]:
     said = words(report.language)
+    yield from _wrapped(report.about)
+    yield ""
     for sentence in (*report.sentences, *report.warnings):
         yield from _wrapped(sentence)
         yield ""
@@ -47,7 +49,7 @@ def _text_lines(report: Report, sort: str, unsubscribe_url: str) -> Iterator[str
     yield from _text_sections(report, said)
     yield said.say("open")
     yield report.ranking_url
-    yield said.say("as_sent")
+    yield said.say("as_page")
     yield report.report_url
     yield ""
     yield from _wrapped(report.why)
@@ -65,7 +67,7 @@ def _text_sections(report: Report, said: Words) -> Iterator[str]:
             yield ""
     shows_all = report.has_news or report.since is None
     if report.medians and shows_all:
-        yield from _text_heading(said.say("medians"))
+        yield from _text_heading(medians_heading(report))
         for median in report.medians:
             yield from _wrapped(median.text, first="- ", rest="  ")
         yield ""
@@ -92,6 +94,7 @@ def source_lines(report: Report, said: Words) -> Iterator[str]:
     yield from (source.text for source in report.sources[:SOURCES])
     if len(report.sources) > SOURCES:
         yield said.say("more", n=len(report.sources) - SOURCES)
+    yield from report.credits
 
 
 def _text_heading(text: str) -> Iterator[str]:
@@ -137,6 +140,8 @@ def _markdown_lines(report: Report, sort: str) -> Iterator[str]:
     said = words(report.language)
     yield f"# {escaped(report.subject)}"
     yield ""
+    yield escaped(report.about)
+    yield ""
     for number, sentence in enumerate(report.sentences):
         yield f"**{escaped(sentence)}**" if number == 0 else escaped(sentence)
         yield ""
@@ -154,7 +159,7 @@ def _markdown_lines(report: Report, sort: str) -> Iterator[str]:
         yield from _markdown_table(report.top, said)
         yield ""
     yield from _markdown_sections(report, said)
-    yield f"[{said.say('open')}](<{report.ranking_url}>) · [{said.say('as_sent')}](<{report.report_url}>)"
+    yield f"[{said.say('open')}](<{report.ranking_url}>) · [{said.say('as_page')}](<{report.report_url}>)"
     yield ""
     yield f"*{escaped(report.why)}*"
 
@@ -181,7 +186,7 @@ def _markdown_sections(report: Report, said: Words) -> Iterator[str]:
             yield from _markdown_list(said.say(key), list(_offer_lines(offers, said)))
     if report.has_news or report.since is None:
         if report.medians:
-            yield from _markdown_list(said.say("medians"), [median.text for median in report.medians])
+            yield from _markdown_list(medians_heading(report), [median.text for median in report.medians])
         if report.break_even:
             yield f"## {escaped(said.say('break_even_head'))}"
             yield ""

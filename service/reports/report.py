@@ -101,6 +101,7 @@ class Report:
     alert: str | None  # kind of the alert that fired
     language: str
     made_at: datetime
+    about: str  # the workload, and the day in the reader's time zone
     since: datetime | None  # when the report before was made; None: there was none
     since_text: str  # its date in the reader's time zone
     workload: str
@@ -118,6 +119,7 @@ class Report:
     break_even: str | None  # empty section: neither known nor moved
     sources: tuple[SourceLine, ...]
     prices_age: str
+    credits: tuple[str, ...]  # whom licences say to name
     newest_price_at: datetime | None
     oldest_price_at: datetime | None
     why: str  # you get this
