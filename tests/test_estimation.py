@@ -445,6 +445,31 @@ def test_every_kind_of_cut_takes_memory_off_a_card() -> None:
     assert needed(pipeline_parallel=2) <= whole
 
 
+def test_stages_wait_less_for_each_other_if_each_has_several_parts() -> None:
+    def told(**stages: int) -> Estimate:
+        pinned = PinnedPlan(micro_batch=1, pipeline_parallel=8, **stages)
+        asked = replace(uncalibrated("llama-2-7b"), tokens_per_step=262_144, plan=pinned)
+        return estimate(asked, machine("H100 SXM", 8))
+
+    one, two, usual = told(virtual_stages=1), told(virtual_stages=2), told()
+
+    assert one.hours.p50 > two.hours.p50 > usual.hours.p50
+    assert [each.plan.virtual_stages for each in (one, two, usual) if each.plan] == [1, 2, 4]
+
+
+def test_a_ring_over_nodes_takes_longer_than_one_inside() -> None:
+    def communication(per_node: int) -> float:
+        pinned = PinnedPlan(micro_batch=1, context_parallel=8, sharding="ddp", offload=())
+        model = replace(llama_7b(), seq_len=32_768)
+        asked = Workload(name="long", tokens=1e9, tokens_per_step=32_768, model=model, plan=pinned)
+        answer = ESTIMATOR.estimate(asked, machine("B200", 8, gpus_per_node=per_node))
+        told = answer.estimate if isinstance(answer, Infeasible) else answer
+        assert told is not None
+        return told.step_parts_s["communication"]
+
+    assert communication(2) > communication(8)
+
+
 def test_matrices_cut_beyond_a_node_are_summed_over_the_network() -> None:
     def communication(tensor: int) -> float:
         pinned = PinnedPlan(micro_batch=1, tensor_parallel=tensor, sharding="zero1", offload=())

@@ -53,6 +53,7 @@ class Plan:
     tensor_parallel: int = 1  # GPUs that cut each matrix between them
     pipeline_parallel: int = 1  # groups of GPUs that hold some of the layers each
     context_parallel: int = 1  # GPUs that cut each sequence between them
+    virtual_stages: int = 1  # parts of the model that each group of a pipeline has, turn by turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,13 @@ class Choice:
     kind: Kind = "careful"
 
 
-@lru_cache(maxsize=256)
-def choices_for(
-    pinned: PinnedPlan, optimizer: Optimizer, many: bool, cut: bool = False, split: bool = False
-) -> tuple[Choice, ...]:
-    """All that is not pinned, plainest first; `cut` matrices and layers, `split` sequences if that is worth trying."""
+@lru_cache(maxsize=1024)
+def choices_for(pinned: PinnedPlan, optimizer: Optimizer, gpus: int, cut: bool, split: bool) -> tuple[Choice, ...]:
+    """All that is not pinned, plainest first, on up to `gpus` GPUs.
+
+    `cut`: cutting matrices and layers is worth trying; `split`: cutting sequences is.
+    """
+    many = gpus > 1
     checkpointings: tuple[Checkpointing, ...] = ("none", "selective", "full")
     if pinned.activation_checkpointing is not None:
         checkpointings = (pinned.activation_checkpointing,)
@@ -52,7 +54,8 @@ def choices_for(
     rule = pinned.optimizer or optimizer
     choices = [choice for choice in plain for choice in _staged(choice)]
     if many and not pinned.offload:
-        choices += _cut_choices(pinned, checkpointings, rule, cut and pinned.sharding is None, split)
+        cuts = _cut_choices(pinned, checkpointings, rule, cut and pinned.sharding is None, split)
+        choices += [choice for choice in cuts if choice.tensor * choice.pipeline * choice.context <= gpus]
     return tuple(replace(choice, kind=kind) for kind in _kinds(pinned, rule) for choice in choices)
 
 
@@ -84,7 +87,7 @@ def _cut_choices(
         Choice(checkpointing, rule, (), sharding, tensor, pipeline, context)
         for context, pipeline, tensor in product(contexts, pipelines, tensors)
         if (tensor, pipeline, context) != pinned.cut and (context == 1 or pipeline == pinned.cut[1])
-        for sharding in _cut_shardings(pinned, context)
+        for sharding in _cut_shardings(pinned, context if tensor == pinned.cut[0] else 1)
         for checkpointing in checkpointings
         if pipeline == 1 or checkpointing != "selective" or len(checkpointings) == 1
     ]

@@ -73,9 +73,10 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
     for row, machine in enumerate(machines):
         alike.setdefault((machine.gpu_count > 1, _splits(workload, workload.model, machine)), []).append(row)
     found: dict[int, Found] = {}
-    for (many, split), rows in alike.items():
-        cut = many and workload.model.parameters >= CUT_FROM_PARAMETERS
-        choices = choices_for(workload.plan, workload.optimizer, many, cut, split)
+    for (_, split), rows in alike.items():
+        most = max(machines[row].gpu_count for row in rows)
+        cut = workload.model.parameters >= CUT_FROM_PARAMETERS
+        choices = choices_for(workload.plan, workload.optimizer, most, cut, split)
         table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
         found.update(zip(rows, table.best(), strict=True))
     return [found[row] for row in range(len(machines))]

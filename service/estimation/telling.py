@@ -9,7 +9,7 @@ from service.estimation.chips import peak_tflops, runs_as_fp16
 from service.estimation.evidence import Certainty, interval
 from service.estimation.hardware import Machine
 from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found, may_split, sequences_of
+from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES, Found, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload
 
@@ -129,7 +129,13 @@ def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> P
         tensor_parallel=choice.tensor,
         pipeline_parallel=choice.pipeline,
         context_parallel=choice.context,
+        virtual_stages=_virtual_stages(workload, model, choice.pipeline),
     )
+
+
+def _virtual_stages(workload: Workload, model: Model, pipeline: int) -> int:
+    stages = workload.plan.virtual_stages or int(INTERLEAVED_STAGES)
+    return max(1, min(stages, model.layers // pipeline)) if pipeline > 1 else 1
 
 
 # What to know about it ------------------------------------------------------------------------------------------------

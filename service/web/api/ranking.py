@@ -59,7 +59,10 @@ async def post_ranking(posted_ranking: NamedDependency[Ranking]) -> Ranking:
     tags=["ranking"],
     summary="Hours of a workload on given machines, without prices",
     description="A list in the order of `machines`; a machine that cannot run it has `excluded` with the reason."
-    " A machine may pin any part of its `plan`: one that does not fit keeps its hours and says what it lacks.",
+    " A machine may pin any part of its `plan`: one that does not fit keeps its hours and says what it lacks."
+    " Parts are `micro_batch`, `activation_checkpointing`, `optimizer`, `offload`, `sharding`, `compiled`,"
+    " `flash_attention`, and how the model is cut over GPUs: `tensor_parallel`, `pipeline_parallel` (with"
+    " `virtual_stages`) and `context_parallel`, whose product has to divide the GPUs of the machine.",
     operation_class=operation(body=ESTIMATES_BODY),
     responses=problems(400, 503),
 )

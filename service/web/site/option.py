@@ -374,7 +374,7 @@ def settings_to_type(plan: Plan) -> str:
     ]
     if plan.loss_chunk_tokens:
         lines.append(f"loss_chunk_tokens: {plan.loss_chunk_tokens}")
-    cuts = ("tensor_parallel", "pipeline_parallel", "context_parallel")
+    cuts = ("tensor_parallel", "pipeline_parallel", "virtual_stages", "context_parallel")
     lines += [f"{name}: {size}" for name in cuts if (size := getattr(plan, name)) > 1]
     return "\n".join(lines)
 
