@@ -435,6 +435,30 @@ async def test_a_report_is_subscribed_to_sent_read_and_unsubscribed(
         assert [answer.status_code for answer in answers] == [200, 200]
 
 
+async def test_a_chat_is_subscribed_with_the_token_of_its_bot(visiting: Visiting, site: str) -> None:
+    async with visiting(java_script_enabled=False) as visit:
+        page = visit.page
+        await visit.go("/reports")
+        await page.get_by_label("Key").fill(KEY)
+        await page.get_by_role("button", name="Open the subscriptions").click()
+        await expect(page.get_by_label("Token of the bot")).to_be_hidden()
+        await expect(page.get_by_text("Such as you@example.org")).to_be_visible()
+
+        await page.get_by_label("Name").fill("d32 in the chat")
+        await page.get_by_label("Send to").select_option("telegram")
+        await expect(page.get_by_text("The chat's number")).to_be_visible()
+        await page.get_by_label("Address").fill("@prices")
+        await page.get_by_role("button", name="Subscribe").click()
+        assert "Token of the bot must be the bot's token" in await page.get_by_role("alert").inner_text()
+
+        await page.get_by_label("Token of the bot").fill(f"123456:{'A' * 35}")
+        await page.get_by_role("button", name="Subscribe").click()
+
+        row = page.get_by_role("row", name=re.compile("d32 in the chat"))
+        assert "Telegram: @prices" in await row.inner_text()
+        assert "AAAA" not in await page.locator("main").inner_text()
+
+
 async def arrived(post: MailServer) -> Any:
     """The mail, once it is there."""
     for _ in range(400):

@@ -31,7 +31,15 @@ from service.web.site.visit import Visit
 
 REPORTS: Final = 25
 MOST_SUBSCRIPTIONS: Final = 200  # on the page; the API lists all
-ADDRESSED_BY: Final = {"email": "to", "webhook": "url", "slack": "url", "discord": "url", "file": "path"}
+ADDRESSED_BY: Final = {  # a bucket needs six words: the API takes them
+    "email": "to",
+    "webhook": "url",
+    "slack": "url",
+    "discord": "url",
+    "telegram": "chat_id",
+    "apprise": "url",
+    "file": "path",
+}
 
 
 def _(text: str) -> str:
@@ -48,6 +56,15 @@ KINDS: Final = {
     "file": _("file on the server"),
     "s3": "S3",
     "apprise": "Apprise",
+}
+HINTS: Final = {  # what an address is, for each
+    "email": _("Such as you@example.org"),
+    "webhook": _("A web address, https://…"),
+    "slack": _("The webhook's address, https://hooks.slack.com/services/…"),
+    "discord": _("The webhook's address, https://discord.com/api/webhooks/…"),
+    "telegram": _("The chat's number, or its @name"),
+    "apprise": _("As Apprise writes it, such as pover://user@token"),
+    "file": _("A path in the data directory's folder reports, such as d32/latest.html"),
 }
 EVERY: Final = {
     "daily": _("every day"),
@@ -80,6 +97,7 @@ LABELS: Final = {
     "language": _("Language"),
     "kind": _("Send to"),
     "target": _("Address"),
+    "token": _("Token of the bot"),
     "total_below": _("The cheapest way costs less than, $"),
     "change": _("The cheapest way changes by, %"),
     "source_down": _("A source is silent for, hours"),
@@ -190,6 +208,8 @@ def subscription_body(visit: Visit, typed: Mapping[str, str]) -> dict[str, Any]:
     """The form as the API's body."""
     kind = typed.get("kind", "") or "email"
     destination = {"kind": kind, ADDRESSED_BY.get(kind, "url"): typed.get("target", "")}
+    if kind == "telegram":
+        destination["token"] = typed.get("token", "")
     body: dict[str, Any] = {
         "name": typed.get("name", ""),
         "ranking": ranking_body(visit.question),
@@ -245,7 +265,8 @@ def _number(text: str) -> float | int | None:
 def _field(name: str) -> str:
     """The field of the form that an error of the API is about."""
     if name.startswith("destinations["):
-        return "kind" if name.endswith(".kind") else "target"
+        own = name.rpartition(".")[2]
+        return own if own in ("kind", "token") else "target"
     if name.startswith("alerts["):
         return "total_below"
     return FIELDS.get(name, name)
@@ -293,6 +314,11 @@ class ReportsView:
     @property
     def kinds(self) -> list[tuple[str, str]]:
         return [(kind, self.said.text(KINDS[kind])) for kind in ADDRESSED_BY]
+
+    @property
+    def hints(self) -> list[tuple[str, str, str]]:
+        """Each kind, its name, and what its address is."""
+        return [(kind, words, self.said.text(HINTS[kind])) for kind, words in self.kinds]
 
     @property
     def every(self) -> list[tuple[str, str]]:
