@@ -3,8 +3,8 @@
 Prices are US dollars per GPU and hour. `min_gpus` is the machine that the price was read from; where it is missing,
 only one GPU is known to be offered. `kind` says secure, community or on-demand, which are all on demand; spot; or
 serverless, which rents no machine and is left out. `fetched_at` is when a price was seen: before the snapshot where the
-source could not be read that day. `vram_gb` is of one GPU. `usd_hr` leaves out storage, traffic and tax. Two providers
-whose pages price the card without its machine are left out.
+source could not be read that day. `vram_gb` is of one GPU, whose form is only said where its provider says it. `usd_hr`
+leaves out storage, traffic and tax. Two providers whose pages price the card without its machine are left out.
 
 Licence: Creative Commons Attribution 4.0 (https://creativecommons.org/licenses/by/4.0/); whoever shows the data names
 the source with a link, so it stands in the name and in the address of the pricing page.
@@ -21,6 +21,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, Provider, PurchaseOption, get_json, narrow
+from providers.words import in_usual_form
 
 SLUGS = {"datacrunch": "verda"}  # where ours is another
 TIERS = ("secure", "community")
@@ -71,7 +72,7 @@ def offer_of(price: Price) -> Offer:
     count = price.min_gpus or 1
     return Offer(
         instance_type=price.gpu,
-        gpu=price.gpu,
+        gpu=in_usual_form(price.gpu, price.provider),
         gpu_count=count,
         gpu_memory_gb=price.vram_gb,
         price_per_hour=price.usd_hr * count,

@@ -103,6 +103,9 @@ def offer(machine: Hardware, replicas: int | None) -> Offer:
 
 
 def is_available(machine: Hardware, replicas: int | None) -> bool | None:
+    """None where neither list says."""
     if machine.sold_out:
         return False
-    return machine.sold_out is False if replicas is None else replicas > 0
+    if replicas is not None:
+        return replicas > 0
+    return None if machine.sold_out is None else True

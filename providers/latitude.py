@@ -29,7 +29,7 @@ from providers.base import (
     get_json,
     narrow,
 )
-from providers.words import country_in, link
+from providers.words import country_in, in_form, in_usual_form, link
 
 CHUNK = re.compile(r'self\.__next_f\.push\(\[1,"((?:[^"\\]|\\.)*)"\]\)')
 PLANS = re.compile(r'"plansData":\s*(?=\{)')
@@ -178,7 +178,7 @@ def offer(
     specs = plan.specs
     return Offer(
         instance_type=plan.name,
-        gpu=gpu.type,
+        gpu=in_usual_form(in_form(gpu.type, gpu.interconnect), "latitude"),
         gpu_count=gpu.count,
         gpu_memory_gb=gpu.vram_per_gpu,
         price_per_hour=price,

@@ -3,8 +3,7 @@
 The inventory tells where a machine is free; where it is free nowhere it is offered once, as unavailable. How many GPUs
 it has stands in its description only: "8x B200 SXM6". The page has the same machines without places; it is a stream of
 React's, in which each machine stands as a card and again as a row of a table, parts of which are elsewhere; the cards
-are read. A form factor is said where it is SXM or NVL, so the plain H100 and A100 are the PCIe cards (Shadeform, which
-resells them, calls the H100 so; looked up November 2026). A saved table may hold the page's cells.
+are read. A form factor is said where it is SXM or NVL. A saved table may hold the page's cells.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import msgspec
 
 from providers.base import Answer, Header, Offer, PayloadChanged, Provider, get, get_json, narrow
 from providers.pages import dollars
-from providers.words import in_form, link
+from providers.words import in_usual_form, link
 
 # \"B300 SXM6-mobile-x 8-0\",{…}, backslashes removed: one card of the page, up to whatever is keyed next
 CARD = re.compile(r'"([^"]{1,60}?)-mobile-x ?(\d{1,4})-\d+",(\{.*?)(?="[^"]{1,60}?-x ?\d+-\d+"|$)', re.DOTALL)
@@ -91,7 +90,7 @@ def offers_of(listing: Listing) -> Iterator[Offer]:
     machine = listing.instance_type
     found = re.fullmatch(r"(\d{1,4})x (.+)", machine.description)
     cells = Cells(
-        gpu=found[2] if found else machine.description,
+        gpu=found[2] if found else machine.name,  # without its number it is set aside: it may be eight
         gpu_count=int(found[1]) if found else 1,
         usd_per_hour=machine.price_cents_per_hour / 100,
         vcpus=machine.specs.vcpu_count,
@@ -110,7 +109,7 @@ def offer_of(cells: Cells) -> Offer:
     memory = re.search(r"\((\d+) ?GB\)", cells.gpu)
     return Offer(
         instance_type=f"{cells.gpu_count}x {cells.gpu}",
-        gpu=in_form(cells.gpu, "PCIe"),
+        gpu=in_usual_form(cells.gpu, "massedcompute"),
         gpu_count=cells.gpu_count,
         gpu_memory_gb=float(memory[1]) if memory else None,
         price_per_hour=cells.usd_per_hour,

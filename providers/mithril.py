@@ -104,8 +104,8 @@ def offer_of(auction: Auction, machine: InstanceType, price: Decimal) -> Offer:
 
 
 def gpus_of(machine: InstanceType) -> tuple[str | None, int, float | None]:
-    """Name, number and memory; no name where the type is not in the list."""
-    if machine.gpus:
+    """Name, number and memory; no name where the type is not in the list, or has GPUs of several kinds."""
+    if machine.gpus and len(machine.gpus) == 1:
         return machine.gpus[0].name, machine.gpus[0].count, machine.gpus[0].vram_gb
     if machine.gpu_type and machine.num_gpus:
         return machine.gpu_type, machine.num_gpus, machine.gpu_memory_gb

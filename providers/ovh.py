@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
+from providers.words import in_usual_form
 
 UNIT = Decimal(10**8)  # of the prices, in one of the currency
 HOURS_PER_MONTH = Decimal(8760) / 12
@@ -33,6 +34,8 @@ class Locale(msgspec.Struct, rename="camel"):
 
 class Pricing(msgspec.Struct):
     price: int
+    commitment: int = 0  # months; its price would be that of the term
+    mode: str = "default"
 
 
 class Commercial(msgspec.Struct):
@@ -126,7 +129,7 @@ def offers_of(addon: Addon, currency: str) -> Iterator[Offer]:
     is_to_come = "coming_soon" in (addon.blobs.tags or [] if addon.blobs else [])
     if found and not is_windows and not is_to_come:
         for pricing in addon.pricings:
-            if pricing.price:
+            if pricing.price and not pricing.commitment and pricing.mode == "default":
                 yield offer_of(Plan(found[1], found[2], found[3]), machine, pricing.price / UNIT, currency)
 
 
@@ -143,7 +146,7 @@ def offer_of(plan: Plan, machine: Technical, price: Decimal, currency: str) -> O
     is_monthly = plan.billing != "consumption"
     return Offer(
         instance_type=plan.flavour,
-        gpu=gpu.model if gpu else plan.flavour,
+        gpu=in_usual_form(gpu.model, "ovh") if gpu else plan.flavour,
         gpu_count=gpu.number if gpu else 1,
         gpu_memory_gb=gpu.memory.size if gpu and gpu.memory else None,
         price_per_hour=TEN_DIGITS.divide(price, HOURS_PER_MONTH) if is_monthly else price,

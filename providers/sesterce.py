@@ -74,11 +74,14 @@ class Sesterce(Provider):
     auth_is_optional = True
     interval = timedelta(hours=1)
     url = "https://api.cloud.sesterce.com/gpu-cloud/instances/offers"
+    agent = "Mozilla/5.0 (compatible; rig-or-rent)"  # its Cloudflare refuses what does not look like one (error 1010)
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
+        headers = {"User-Agent": self.agent}
         if self.secrets.get(self.auth.variable):
-            return [Answer("offers", await get_json(client, self.url, headers=self.auth.headers(self.secrets)))]
-        return [Answer("console", (await get(client, self.pricing_page)).text)]
+            headers = {**headers, **self.auth.headers(self.secrets)}
+            return [Answer("offers", await get_json(client, self.url, headers=headers))]
+        return [Answer("console", (await get(client, self.pricing_page, headers=headers)).text)]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         for answer in answers:

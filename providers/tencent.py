@@ -74,6 +74,7 @@ class Price(msgspec.Struct, rename="pascal"):
     discount_price: Decimal | None = None  # of a month
     discount_price_one_year: Decimal | None = None
     discount_price_three_year: Decimal | None = None
+    charge_unit: str | None = None  # of `unit_price`: HOUR; null where it has none
 
 
 class Row(msgspec.Struct, rename="pascal"):
@@ -164,6 +165,8 @@ def offers_of(row: Row) -> Iterator[Offer]:
     price = row.price
     if price is None or not row.gpu_count or row.gpu_count % 1:
         return
+    if price.charge_unit not in (None, "", "HOUR"):
+        raise PayloadChanged(f"{row.instance_type} by {price.charge_unit!r} - at `$...Price.ChargeUnit`")
     if row.instance_charge_type == "POSTPAID_BY_HOUR":
         if hourly := price.unit_price_discount or price.unit_price:
             yield offer(row, hourly, PurchaseOption.ON_DEMAND)

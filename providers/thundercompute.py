@@ -17,7 +17,12 @@ import msgspec
 from providers.base import Answer, Offer, PayloadChanged, Provider, get_json, narrow
 
 CONFIGURATION = re.compile(r"(?P<gpu>\w+)_x(?P<count>\d+)_(?P<mode>prototyping|production)")
-NAMES = {"a100": "A100 40GB", "a100xl": "A100 80GB", "a6000": "RTX A6000"}  # in the client's words, thunder-cli 2026-04
+NAMES = {  # in the client's words, thunder-cli 2026-04
+    "a100": "A100 40GB",
+    "a100xl": "A100 80GB",
+    "a6000": "RTX A6000",
+    "h100": "H100 PCIe",  # as gpurentalprices.com reads it on the price page, 2026-08
+}
 
 
 class Specs(msgspec.Struct, rename="camel"):

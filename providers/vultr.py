@@ -33,6 +33,7 @@ from providers.base import (
     get_json,
     narrow,
 )
+from providers.words import in_usual_form
 
 PER_PAGE = 500  # the most that the API gives
 
@@ -201,7 +202,8 @@ def gpus_of(plan: Plan) -> Gpus | None:
         count = int(metal["count"] or 1)
     else:
         count = round(total_gb / each_gb) if total_gb and each_gb and isfinite(total_gb) else 1
-    return Gpus(card, count, each_gb or (total_gb / count if total_gb and count else None)) if count > 0 else None
+    name = card if metal else in_usual_form(card, "vultr")
+    return Gpus(name, count, each_gb or (total_gb / count if total_gb and count else None)) if count > 0 else None
 
 
 def offers_of(

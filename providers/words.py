@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
+from typing import Final
 
 from providers.base import read_table
 
@@ -19,6 +21,23 @@ def in_form(gpu: str, form: str | None) -> str:
     if form is None or not FORM.match(form) or FORM.search(gpu) or not SOLD_IN_TWO_FORMS.search(gpu):
         return gpu
     return f"{gpu} {form}"
+
+
+# Most mean the SXM card by a bare H100 or A100; who means the one for PCIe, and how that is known (2026-08 to 2026-11).
+PCIE_WHERE_NO_FORM_IS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+    "hyperstack": ("a100", "h100"),  # its own API: A100-80G-PCIe, H100-80G-PCIe; SXM is said where it is meant
+    "latitude": ("h100",),  # one to a server, where an SXM board has four or eight
+    "massedcompute": ("a100", "h100"),  # SXM is said where it is meant; Shadeform, who resells them, says PCIe
+    "ovh": ("a100", "h100", "v100"),  # one, two or four to a machine, never the eight of a board as with its H200
+    "scaleway": ("h100",),  # its own API: H100-PCIe, H100-SXM
+    "vultr": ("a100",),  # in its virtual machines; its boards of eight are let whole and called HGX A100
+}
+
+
+def in_usual_form(gpu: str, seller: str | None) -> str:
+    """The GPU's name with the form that its seller means where none is said."""
+    pcie = PCIE_WHERE_NO_FORM_IS_SAID.get(seller or "", ())
+    return in_form(gpu, "PCIe") if any(card in gpu.casefold() for card in pcie) else gpu
 
 
 def link(gpu_count: int, form: str | None, nvlink: bool | None = None) -> str | None:

@@ -117,9 +117,12 @@ def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
         raise PayloadChanged(f"a reservation for {paid.lease_contract_length!r} - at `$.terms.Reserved`")
     per_hour: dict[str, Decimal] = {}
     upfront: dict[str, Decimal] = {}
+    parts = {"Hrs": per_hour, "Quantity": upfront}
     for dimension in term.price_dimensions.values():
         for currency, price in dimension.price_per_unit.items():
-            part = per_hour if dimension.unit == "Hrs" else upfront  # else "Quantity": paid at once
+            if dimension.unit not in parts:
+                raise PayloadChanged(f"a reservation by {dimension.unit!r} - at `$.terms.Reserved`")
+            part = parts[dimension.unit]
             part[currency] = part.get(currency, Decimal(0)) + price
     tier = ", ".join(words.lower() for words in (paid.offering_class, paid.purchase_option) if words)
     for currency in {**per_hour, **upfront}:

@@ -30,6 +30,7 @@ import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, each, get, narrow
 from providers.skypilot.clouds import CLOUDS, Cloud, country_of, seller_of
+from providers.words import in_usual_form
 
 COLUMNS = {"InstanceType", "AcceleratorName", "AcceleratorCount", "GpuInfo", "Price", "SpotPrice", "Region"}
 FORM_FACTOR = re.compile(r"sxm\d?|pci|nvl(?!ink)", re.IGNORECASE)
@@ -46,6 +47,7 @@ class Row(msgspec.Struct, rename="pascal"):
     spot_price: Decimal | None = None
     region: str | None = None
     provider: str | None = None  # whose machine it is: Spheron's list only
+    upstream_cloud_id: str | None = None  # what its owner calls it: Prime Intellect's and Verda's lists only
 
 
 class MemoryInfo(msgspec.Struct, rename={"size": "SizeInMiB"}):
@@ -138,9 +140,10 @@ def offer_of(cloud: Cloud, row: Row, price: Decimal, pricing: PurchaseOption) ->
     name, memory_gb = gpu_info(row.gpu_info or row.accelerator_name)
     tier = re.search(r"_(SECURE|COMMUNITY)$", row.instance_type)
     region = None if row.region == "default" else row.region
+    seller = seller_of(cloud, row.instance_type, row.provider)
     return Offer(
         instance_type=row.instance_type,
-        gpu=with_form_factor(name, cloud, row.instance_type),
+        gpu=in_usual_form(with_form_factor(name, cloud, row), seller or cloud.slug),
         gpu_count=count,
         gpu_memory_gb=memory_gb / count if memory_gb and cloud.memory == "machine" else memory_gb,
         price_per_hour=price,
@@ -150,7 +153,7 @@ def offer_of(cloud: Cloud, row: Row, price: Decimal, pricing: PurchaseOption) ->
         country=country_of(cloud, region) if region else None,
         tier=tier[1].lower() if tier else None,
         provider=cloud.slug,
-        seller=seller_of(cloud, row.instance_type, row.provider),
+        seller=seller,
         source_url=SkyPilot.page.format(folder=cloud.folder),
     )
 
@@ -172,11 +175,12 @@ def gpu_info(text: str) -> tuple[str, float | None]:
     return info.gpus[0].name, (size / 1024 if size >= 1024 else size) or None
 
 
-def with_form_factor(name: str, cloud: Cloud, instance_type: str) -> str:
+def with_form_factor(name: str, cloud: Cloud, row: Row) -> str:
     """The GPU as written, with the form factor from the instance type where the name has none."""
-    if cloud.gpu and (found := re.fullmatch(cloud.gpu, instance_type)):
+    if cloud.gpu and (found := re.fullmatch(cloud.gpu, row.instance_type)):
         return found[1].replace("_", " ")
-    form_factor = FORM_FACTOR.search("PCIe" if instance_type in cloud.pcie else instance_type)
+    called = f"{row.instance_type} {row.upstream_cloud_id or ''}"
+    form_factor = FORM_FACTOR.search("PCIe" if row.instance_type in cloud.pcie else called)
     if not form_factor or FORM_FACTOR.search(name):
         return name
     return f"{name} {form_factor[0].upper().replace('PCI', 'PCIe')}"

@@ -22,6 +22,7 @@ MOST_USD_PER_GPU_HOUR: Final = 1_000.0  # fifty times the dearest on any list (G
 MOST_GPUS: Final = 1_024  # one offer is one machine; the largest on any list of 2026 is a rack of 72
 MOST_CHARACTERS: Final = 200
 MOST_INCLUDED: Final = 1e7  # CPUs, gigabytes, gigabits: ten petabytes of disk
+SAID_COUNT: Final = re.compile(r"(?:gpu[ _-])?(\d{1,4}) ?x[ _-]", re.IGNORECASE)  # 8x H100, gpu_8x_h100
 SLICE_SHARE: Final = 0.5  # of a card's memory: 8 of 12 GB may be another card of that name, half or less is a slice
 HOURS_PER_MONTH: Final = 730
 UPFRONT_TOLERANCE: Final = Decimal("1.05")  # months are counted with 720 to 744 hours
@@ -155,7 +156,8 @@ def why_not_counted(offer: Offer) -> Reason | None:
         return Reason("fractional_gpu", f"{count} of a GPU")
     if not 1 <= count <= MOST_GPUS:
         return Reason("bad_count", f"{count} GPUs; 1 to {MOST_GPUS} are possible")
-    return None
+    said = SAID_COUNT.match(offer.gpu)  # else the price of eight passes for that of one
+    return Reason("bad_count", f"{count} GPUs of {offer.gpu!r}") if said and int(said[1]) != count else None
 
 
 def why_not_priced(offer: Offer) -> Reason | None:

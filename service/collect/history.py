@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from providers.base import Offer, PurchaseOption
 from providers.gpurentalprices import PARTS_ONLY, SLUGS, TIERS
+from providers.words import in_usual_form
 from service import store
 from service.catalogue import Catalogue
 from service.checks import CollectedRun, Observation, Previous, Rejection, SkuKey, check, medians
@@ -169,7 +170,7 @@ def _offer(row: Mapping[str, str | None], today: date) -> PastOffer:
     seen = _day(row, "fetched_date", day) if row.get("fetched_date") else day
     offer = Offer(
         instance_type=_text(row, "gpu"),
-        gpu=_text(row, "gpu"),
+        gpu=in_usual_form(_text(row, "gpu"), provider),
         gpu_count=count,
         gpu_memory_gb=float(_number(row, "vram_gb")) if row["vram_gb"] else None,
         price_per_hour=_number(row, "usd_hr") * count,
