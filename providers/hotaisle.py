@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -66,7 +67,7 @@ class HotAisle(Provider):
         headers = {"Authorization": f"Token {key}"}
         answers: list[Answer] = []
         for call in self.calls:
-            url = f"{API}/teams/{team}/{call.removesuffix('_available')}/available/"
+            url = f"{API}/teams/{quote(team, safe='')}/{call.removesuffix('_available')}/available/"
             answers.append(Answer(call, await get_json(client, url, headers=headers)))
         return answers
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -46,7 +47,7 @@ class Salad(Provider):
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
         key, organization = (self.secrets[variable] for variable in self.auth.variables)
-        url = self.url.format(organization=organization)
+        url = self.url.format(organization=quote(organization, safe=""))
         return [Answer("gpu_classes", await get_json(client, url, headers={"Salad-Api-Key": key}))]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:

@@ -38,6 +38,7 @@ from providers.base import (
 )
 from providers.recording import (
     ENCODER,
+    STAND_IN,
     Recorded,
     Recording,
     cut_down,
@@ -486,14 +487,32 @@ async def test_a_recording_is_made_of_what_was_answered_and_where(
     assert all(offer in offers_in(provider_class) for offer in offers)
 
 
+@pytest.mark.parametrize("slug", ["hotaisle", "salad"])
+async def test_a_recording_with_a_name_in_its_address_can_be_played(
+    slug: str, price_server: PriceServer, client: httpx.AsyncClient
+) -> None:
+    provider_class, now = discover()[slug], datetime(2026, 11, 24, tzinfo=UTC)
+    ours = dict.fromkeys(provider_class.auth.variables, "gpu team/1")
+    price_server.play(from_text(to_text(recording_of(slug)).replace(STAND_IN, "gpu%20team%2F1")))
+
+    text = to_text(await record(provider_class(ours, now), client, now))
+    price_server.answers.clear()
+    price_server.play(from_text(text))
+    answers = await provider_class(secrets_of(provider_class)).fetch(client)
+
+    assert not re.search("gpu(%20| )team", text)
+    assert parsed(provider_class, answers) == offers_in(provider_class)
+
+
 async def test_a_recording_keeps_no_secret_that_a_provider_repeats() -> None:
     answer = Answer("prices", {"asked_by": "key-of-the-test", "rows": ["key-of-the-test!"]}, {"key": "key-of-the-test"})
     answers = [Recorded(answer, "https://prices.example/?key=key-of-the-test")]
     recording = Recording(source="", recorded=datetime(2026, 11, 24, tzinfo=UTC), answers=answers)
 
-    text = to_text(redacted(recording, {"A_KEY": "key-of-the-test", "UNSET": ""}))
+    text = to_text(redacted(recording, {"A_KEY": "key-of-the-test", "A_TEAM": "row", "UNSET": ""}))
 
     assert "key-of-the-test" not in text
+    assert '"rows"' in text
 
 
 def test_a_recording_is_cut_down_to_what_shows_how_a_list_is_read() -> None:
@@ -541,4 +560,4 @@ def parsed(provider_class: type[Provider], answers: list[Answer]) -> list[Offer]
 
 
 def secrets_of(provider_class: type[Provider]) -> dict[str, str]:
-    return dict.fromkeys(provider_class.auth.variables, "of-the-test")
+    return dict.fromkeys(provider_class.auth.variables, STAND_IN)
