@@ -13,6 +13,7 @@ SHOWN: Final = 4
 WIDTH, SCALE = 552, 2  # shown at 552 px, drawn at twice that
 PADDING: Final = 12
 PANEL_HEIGHT: Final = 64
+NAMES, PRICES = 150, 76  # what is left and right of the lines
 INK, MUTED, RULE, LINE = "#16191d", "#545b64", "#d7dbe0", "#12418f"
 
 
@@ -64,88 +65,62 @@ def _spec(shown: list[Median], language: str) -> dict[str, Any]:
 
 def _panel(median: Median, *, is_last: bool, language: str) -> dict[str, Any]:
     """One GPU: a step line, since a price holds until it changes; its own scale from zero."""
-    said = words(language)
     values = [
         {"at": point.at.strftime("%Y-%m-%dT%H:%M:%SZ"), "usd": round(point.median_usd, 4)} for point in median.points
     ]
     top = max(point.median_usd for point in median.points) * 1.15
-    label = said.usd_rate(median.median_usd)
-    x: dict[str, Any] = {
-        "field": "at",
-        "type": "temporal",
-        "scale": {"type": "utc"},
-        "axis": {
-            "title": None,
-            "labels": is_last,
-            "ticks": is_last,
-            "domainColor": RULE,
-            "tickColor": RULE,
-            "grid": False,
-            "labelColor": MUTED,
-            "labelFontSize": 13,
-            "tickCount": 5,
-            "format": "%d/%m" if said.is_spanish else "%-d %b",
-            "labelFlush": True,
-        },
-    }
-    y: dict[str, Any] = {
-        "field": "usd",
-        "type": "quantitative",
-        "scale": {"domain": [0, top], "nice": False},
-        "axis": None,
-    }
-    ends = [values[0] | {"text": said.usd_rate(median.points[0].median_usd)}, values[-1] | {"text": label}]
+    scale = {"domain": [0, top], "nice": False}
+    step = {"interpolate": "step-after", "color": LINE}
+    end = {"data": {"values": values[-1:]}}
+    price = words(language).usd_rate(median.median_usd)
     return {
-        "width": WIDTH - 2 * PADDING - 150 - 76,
+        "width": WIDTH - 2 * PADDING - NAMES - PRICES,
         "height": PANEL_HEIGHT,
         "data": {"values": values},
-        "encoding": {"x": x, "y": y},
+        "encoding": {
+            "x": {
+                "field": "at",
+                "type": "temporal",
+                "scale": {"type": "utc"},
+                "axis": _axis(language, is_shown=is_last),
+            },
+            "y": {"field": "usd", "type": "quantitative", "scale": scale, "axis": None},
+        },
         "layer": [
-            {"mark": {"type": "area", "interpolate": "step-after", "color": LINE, "opacity": 0.1}},
-            {"mark": {"type": "line", "interpolate": "step-after", "color": LINE, "strokeWidth": 2}},
-            {
-                "data": {"values": ends[-1:]},
-                "mark": {"type": "point", "filled": True, "size": 50, "color": LINE, "opacity": 1},
-            },
-            {
-                "data": {"values": ends[-1:]},
-                "mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 15, "fontWeight": "bold", "color": INK},
-                "encoding": {"text": {"field": "text", "type": "nominal"}},
-            },
-            {
-                "data": {"values": [{"name": median.gpu}]},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "baseline": "middle",
-                    "fontSize": 15,
-                    "color": INK,
-                    "limit": 142,
-                },
-                "encoding": {
-                    "x": {"value": -148},
-                    "y": {"value": PANEL_HEIGHT / 2 - 8},
-                    "text": {"field": "name", "type": "nominal"},
-                },
-            },
-            {
-                "data": {"values": [{"name": _change(median, language)}]},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "baseline": "middle",
-                    "fontSize": 13,
-                    "color": MUTED,
-                    "limit": 142,
-                },
-                "encoding": {
-                    "x": {"value": -148},
-                    "y": {"value": PANEL_HEIGHT / 2 + 9},
-                    "text": {"field": "name", "type": "nominal"},
-                },
-            },
+            {"mark": {"type": "area", "opacity": 0.1, **step}},
+            {"mark": {"type": "line", "strokeWidth": 2, **step}},
+            end | {"mark": {"type": "point", "filled": True, "size": 50, "color": LINE, "opacity": 1}},
+            end | {"mark": _text(price, 15, INK, dx=9, fontWeight="bold")},
+            _beside(_text(median.gpu, 15, INK), PANEL_HEIGHT / 2 - 8),
+            _beside(_text(_change(median, language), 13, MUTED), PANEL_HEIGHT / 2 + 9),
         ],
     }
+
+
+def _axis(language: str, *, is_shown: bool) -> dict[str, Any]:
+    return {
+        "title": None,
+        "labels": is_shown,
+        "ticks": is_shown,
+        "domainColor": RULE,
+        "tickColor": RULE,
+        "grid": False,
+        "labelColor": MUTED,
+        "labelFontSize": 13,
+        "tickCount": 5,
+        "format": "%d/%m" if language == "es" else "%-d %b",
+        "labelFlush": True,
+    }
+
+
+def _text(text: str, size: int, color: str, **others: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text, "align": "left", "fontSize": size, "color": color, **others}
+
+
+def _beside(mark: dict[str, Any], y: float) -> dict[str, Any]:
+    """To the left of the line, where names stand."""
+    where = {"x": {"value": 2 - NAMES}, "y": {"value": y}}
+    return {"data": {"values": [{}]}, "mark": {"baseline": "middle", "limit": NAMES - 8, **mark}, "encoding": where}
 
 
 def _change(median: Median, language: str) -> str:

@@ -6,8 +6,9 @@ import html
 from typing import Any, Final
 
 from service.reports.language import words
+from service.reports.lines import MARKS
+from service.reports.markdown import escaped
 from service.reports.outgoing import Outgoing
-from service.reports.plain import MARKS, escaped
 
 TOP_LINES: Final = 5
 MOST_TEXT: Final = 3500  # of a chat message; Telegram ends at 4096, Discord's embeds at 4096, Slack's sections at 3000

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from service.reports.mail_page import UNSUBSCRIBE
+from service.reports.lines import UNSUBSCRIBE
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.settings import Settings
 

@@ -12,22 +12,23 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from service.reports.chart import drawn_medians
 from service.reports.language import words
-from service.reports.report import TOP, Report
+from service.reports.lines import UNSUBSCRIBE, medians_heading, offer_lines, source_lines, top_heading
+from service.reports.report import Report
 
 MOST_BYTES: Final = 80_000  # Gmail clips near 102 kB, and quoted-printable inflates Spanish
 CHART: Final = "cid:chart@rig-or-rent"  # where the picture stands in a mail
-UNSUBSCRIBE: Final = "https://unsubscribe.invalid/"  # in what is kept; every reader has an address of their own
 
 
 def as_html(report: Report, sort: str = "cost", *, with_chart: bool = False) -> str:
     """The whole page, with `CHART` and `UNSUBSCRIBE` where a sender puts what is the reader's own."""
-    say = words(report.language).say
+    said = words(report.language)
     page = _template().render(
         report=report,
-        say=say,
-        has_news=report.has_news or report.since is None,
+        say=said.say,
         top_heading=top_heading(report, sort),
         medians_heading=medians_heading(report),
+        offer_lines=lambda offers: list(offer_lines(offers, said)),
+        source_lines=list(source_lines(report, said)),
         chart_src=CHART if with_chart else "",
         chart_alt=chart_alt(report),
         unsubscribe_url=UNSUBSCRIBE if report.subscription_id else "",
@@ -38,17 +39,6 @@ def as_html(report: Report, sort: str = "cost", *, with_chart: bool = False) -> 
 def for_everybody(page: str) -> str:
     """The page without the link that is only its reader's."""
     return re.sub(rf'<br ?/?><a[^>]*href="{re.escape(UNSUBSCRIBE)}"[^>]*>[^<]*</a>', "", page)
-
-
-def top_heading(report: Report, sort: str) -> str:
-    key = "top" if len(report.top) == TOP else "top_few"
-    return words(report.language).say({"days": "top_days", "score": "top_score"}.get(sort, key))
-
-
-def medians_heading(report: Report) -> str:
-    say = words(report.language).say
-    has_moved = any(median.change_percent for median in report.medians)
-    return say("medians_since", date=report.since_text) if has_moved else say("medians")
 
 
 def chart_alt(report: Report) -> str:

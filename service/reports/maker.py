@@ -26,9 +26,11 @@ from service.reports.alerts import Seen
 from service.reports.chart import as_png
 from service.reports.compose import compose
 from service.reports.given import Fired, For, Given, GpuPrices, SourceState
-from service.reports.mail_page import UNSUBSCRIBE, as_html
+from service.reports.lines import UNSUBSCRIBE
+from service.reports.mail_page import as_html
+from service.reports.markdown import as_markdown
 from service.reports.medians import gpu_prices, medians_of
-from service.reports.plain import as_markdown, as_text
+from service.reports.plain import as_text
 from service.reports.report import Reason, Report
 from service.reports.shown import Shown
 from service.reports.subscription import Subscription, request_of
@@ -299,7 +301,7 @@ class Memory:
 
 def _written(given: Given, slot: str) -> Made:
     report, reader = compose(given), given.reader
-    chart = as_png(report) if report.has_news or report.since is None else None
+    chart = as_png(report) if report.tells_all else None
     unsubscribe = UNSUBSCRIBE if reader.subscription_id else ""
     return Made(
         report=report,

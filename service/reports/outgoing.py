@@ -34,7 +34,7 @@ class Outgoing:
     language: str
     subject: str
     value: Mapping[str, Any]
-    html: str = field(repr=False)  # as kept: mail_page.UNSUBSCRIBE where a mail has its reader's own link
+    html: str = field(repr=False)  # as kept: lines.UNSUBSCRIBE where a mail has its reader's own link
     text: str = field(repr=False)  # likewise
     markdown: str = field(repr=False)
     chart: bytes | None = field(repr=False)

@@ -129,3 +129,8 @@ class Report:
     @property
     def has_news(self) -> bool:
         return bool(self.changes or self.appeared.count or self.vanished.count)
+
+    @property
+    def tells_all(self) -> bool:
+        """Medians and break-even too: where there is news, and the first time."""
+        return self.has_news or self.since is None
