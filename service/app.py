@@ -37,6 +37,7 @@ from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation.answers import PriceSource, provider_answer, source_of
+from service.presentation.charts import drawing
 from service.rates import EuropeanCentralBank
 from service.reports.desk import Desk
 from service.reports.opening import open_desk
@@ -128,6 +129,7 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
         )
         warm, preset = services.estimator.of_machines, catalogue.workloads[DEFAULT_WORKLOAD]
         await asyncio.to_thread(warm, preset, "model", markets.current.machines)  # the first ranking waits for nothing
+        await asyncio.to_thread(drawing.warm_up)  # nor does the first chart
         stack.push_async_callback(end, services.started)
         following = asyncio.create_task(markets.follow(), name="market")
         stack.push_async_callback(end, [following])

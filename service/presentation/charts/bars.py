@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from service.presentation.charts.drawing import CONTROL, MUTED, TEXT, Drawing, Tick, axis, draw
-
-if TYPE_CHECKING:
-    import altair
+from service.presentation.charts.drawing import (
+    CONTROL,
+    MUTED,
+    TEXT,
+    Drawing,
+    Spec,
+    Tick,
+    axis,
+    draw,
+    end,
+    marks,
+    number,
+    word,
+)
 
 WIDTH: Final = 390
 BAR, LABEL = 32, 22  # pixels: a bar, and the words above it
 CHARACTER: Final = 7.0  # pixels of a digit inside a part
+EXTENT: Final[Spec] = {"x": number("x"), "x2": end("x2"), "y": number("y"), "y2": end("y2")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,38 +56,38 @@ class Mark:
     bar: int = 0
 
 
-def stacked(bars: Sequence[Bar], ticks: Sequence[Tick], marks: Sequence[Mark] = ()) -> Drawing:
+def stacked(bars: Sequence[Bar], ticks: Sequence[Tick], across: Sequence[Mark] = ()) -> Drawing:
     """These bars on one scale that starts at zero."""
-    import altair as alt
-
-    end = max([ticks[-1].at, *(sum(part.amount for part in bar.parts) for bar in bars)])
-    height = len(bars) * (BAR + LABEL) + (4 if marks else 0)
-    x = alt.Scale(domain=[0, end], nice=False)
-    y = alt.Scale(domain=[height, 0], nice=False)
-    parts = list(_parts(bars, end))
-    layers: list[Any] = [
-        alt.Chart(alt.InlineData(parts))
-        .mark_rect(stroke=CONTROL, strokeWidth=1)
-        .encode(
-            x=alt.X("x:Q", scale=x, axis=alt.Axis(**axis(ticks, title=None, grid=True))),
-            x2="x2:Q",
-            y=alt.Y("y:Q", scale=y, axis=None),
-            y2="y2:Q",
-            color=alt.Color("fill:N", scale=None, legend=None),
-        ),
-        *_hatches(alt, parts),
-        *_words(alt, parts, bars),
-        *_marks(alt, marks, end),
-        _answering(alt, parts),
+    right = max([ticks[-1].at, *(sum(part.amount for part in bar.parts) for bar in bars)])
+    height = len(bars) * (BAR + LABEL) + (4 if across else 0)
+    parts = list(_parts(bars, right))
+    frame = {
+        "x": number("x", scale={"domain": [0, right], "nice": False}, axis=axis(ticks, title=None, grid=True)),
+        "x2": end("x2"),
+        "y": number("y", scale={"domain": [height, 0], "nice": False}, axis=None),
+        "y2": end("y2"),
+        "color": as_named("fill"),
+    }
+    layers = [
+        marks("rect", parts, frame, stroke=CONTROL, strokeWidth=1),
+        *_hatches(parts),
+        *_words(parts, bars),
+        *_across(across, right),
+        marks("rect", parts, {**EXTENT, "tooltip": word("words")}, opacity=0),  # what the pointer meets
     ]
-    return draw(alt.layer(*layers).properties(width=WIDTH, height=height))
+    return draw({"layer": layers, "width": WIDTH, "height": height})
 
 
-def _parts(bars: Sequence[Bar], end: float) -> Iterator[dict[str, Any]]:
+def as_named(field: str) -> Spec:
+    """A colour that the values name themselves."""
+    return word(field, scale=None, legend=None)
+
+
+def _parts(bars: Sequence[Bar], right: float) -> Iterator[dict[str, Any]]:
     for row, bar in enumerate(bars):
         start, top = 0.0, row * (BAR + LABEL) + LABEL
         for part in bar.parts:
-            fits = part.amount / end * WIDTH > len(part.inside) * CHARACTER + 8
+            fits = part.amount / right * WIDTH > len(part.inside) * CHARACTER + 8
             yield {
                 "x": start,
                 "x2": start + part.amount,
@@ -93,50 +104,29 @@ def _parts(bars: Sequence[Bar], end: float) -> Iterator[dict[str, Any]]:
             start += part.amount
 
 
-def _hatches(alt: Any, parts: Sequence[dict[str, Any]]) -> Iterator[altair.Chart]:
+def _hatches(parts: Sequence[dict[str, Any]]) -> Iterator[Spec]:
     hatched = [part for part in parts if part["hatch"]]
     if hatched:
-        yield (
-            alt.Chart(alt.InlineData(hatched))
-            .mark_rect(stroke=None)
-            .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", color=alt.Color("hatch:N", scale=None))
-        )
+        yield marks("rect", hatched, {**EXTENT, "color": as_named("hatch")}, stroke=None)
 
 
-def _answering(alt: Any, parts: Sequence[dict[str, Any]]) -> Any:
-    """What the pointer meets, above everything else."""
-    met = [{name: part[name] for name in ("x", "x2", "y", "y2", "words")} for part in parts]
-    data = alt.Chart(alt.InlineData(met))
-    return data.mark_rect(opacity=0).encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q", tooltip=alt.Tooltip("words:N"))
-
-
-def _words(alt: Any, parts: Sequence[dict[str, Any]], bars: Sequence[Bar]) -> Iterator[altair.Chart]:
-    inside = [part for part in parts if part["inside"]]
+def _words(parts: Sequence[dict[str, Any]], bars: Sequence[Bar]) -> Iterator[Spec]:
     labels = [{"x": 0, "y": row * (BAR + LABEL) + LABEL - 6, "text": bar.label} for row, bar in enumerate(bars)]
-    yield (
-        alt.Chart(alt.InlineData(labels))
-        .mark_text(align="left", baseline="bottom", color=TEXT)
-        .encode(x="x:Q", y="y:Q", text="text:N")
-    )
+    above = {"x": number("x"), "y": number("y"), "text": word("text")}
+    yield marks("text", labels, above, align="left", baseline="bottom", color=TEXT)
+    inside = [part for part in parts if part["inside"]]
     if inside:
-        yield (
-            alt.Chart(alt.InlineData(inside))
-            .mark_text(align="center", baseline="middle")
-            .encode(x="middle:Q", y="center:Q", text="inside:N", color=alt.Color("ink:N", scale=None))
-        )
+        centred = {"x": number("middle"), "y": number("center"), "text": word("inside"), "color": as_named("ink")}
+        yield marks("text", inside, centred, align="center", baseline="middle")
 
 
-def _marks(alt: Any, marks: Sequence[Mark], end: float) -> Iterator[altair.LayerChart]:
-    for mark in marks:
+def _across(across: Sequence[Mark], right: float) -> Iterator[Spec]:
+    for mark in across:
         top = mark.bar * (BAR + LABEL) + LABEL
         at = {"x": mark.at, "y": top - 4, "y2": top + BAR + 4, "above": top - 6, "text": mark.label}
-        side = "right" if mark.at > end * 0.6 else "left"
-        data = alt.Chart(alt.InlineData([at]))
-        yield alt.layer(
-            data.mark_rule(color=TEXT, strokeWidth=2, strokeDash=[4, 3] if mark.dashed else [1, 0]).encode(
-                x="x:Q", y="y:Q", y2="y2:Q"
-            ),
-            data.mark_text(align=side, baseline="bottom", dx=3 if side == "right" else -3, color=MUTED).encode(
-                x="x:Q", y="above:Q", text="text:N"
-            ),
-        )
+        side = "right" if mark.at > right * 0.6 else "left"
+        dash, offset = [4, 3] if mark.dashed else [1, 0], 3 if side == "right" else -3
+        down = {"x": number("x"), "y": number("y"), "y2": end("y2")}
+        yield marks("rule", [at], down, color=TEXT, strokeWidth=2, strokeDash=dash)
+        words = {"x": number("x"), "y": number("above"), "text": word("text")}
+        yield marks("text", [at], words, align=side, baseline="bottom", dx=offset, color=MUTED)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from markupsafe import Markup
 
@@ -23,6 +24,30 @@ window.rigOrRentChart = (element, spec) => vegaEmbed(element, spec, {
   ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: {disableDefaultStyle: true},
 });
 """
+
+
+Spec: TypeAlias = Mapping[str, Any]  # what Vega-Lite reads, or a part of it
+
+THEME: Final[Spec] = {
+    "font": SANS,
+    "background": "transparent",
+    "padding": 1,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MUTED,
+        "titleColor": MUTED,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": RULE,
+        "tickColor": RULE,
+        "domain": False,
+        "ticks": False,
+        "labelPadding": 6,
+        "labelOverlap": False,
+    },
+    "text": {"color": TEXT, "fontSize": 12},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +66,43 @@ class Tick:
     text: str
 
 
-def draw(chart: Any) -> Drawing:
-    """An Altair chart in the page's type and colours."""
-    spec = json.dumps(_themed(chart).to_dict(validate=False), separators=(",", ":"))
+def draw(chart: Spec) -> Drawing:
+    """A chart in the page's type and colours."""
+    spec = json.dumps({**chart, "config": THEME}, separators=(",", ":"))
     return Drawing(svg=Markup(_svg(spec)), spec=Markup(spec.replace("<", "\\u003c")))
 
 
-def _themed(chart: Any) -> Any:
-    return (
-        chart.configure(font=SANS, background="transparent", padding=1)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=MUTED,
-            titleColor=MUTED,
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-            gridColor=RULE,
-            tickColor=RULE,
-            domain=False,
-            ticks=False,
-            labelPadding=6,
-            labelOverlap=False,
-        )
-        .configure_text(color=TEXT, fontSize=12)
-    )
+def warm_up() -> None:
+    """Start the engine that draws, so that no reader waits for it: some 0.3 s."""
+    draw({**marks("point", [{"x": 0}], {"x": number("x")}), "width": 1, "height": 1})
+
+
+# Pieces of specs: plain Vega-Lite, since building its objects in Altair takes longer than drawing them ----------------
+
+
+def marks(kind: str, values: Sequence[Spec] | None, encoding: Spec, **style: Any) -> Spec:
+    """One layer: a mark for each value, or a line through them. None: the values of the whole chart."""
+    data = {} if values is None else {"data": {"values": values}}
+    return {**data, "mark": {"type": kind, **style}, "encoding": encoding}
+
+
+def number(name: str, **settings: Any) -> Spec:
+    return {"field": name, "type": "quantitative", **settings}
+
+
+def word(name: str, **settings: Any) -> Spec:
+    return {"field": name, "type": "nominal", **settings}
+
+
+def end(name: str) -> Spec:
+    """Where a mark ends that began elsewhere: the second x or y."""
+    return {"field": name}
+
+
+def written(at: Spec, encoding: Spec, **style: Any) -> list[Spec]:
+    """Words over lines, with a rim in the colour of the ground."""
+    rim = {"stroke": GROUND, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}
+    return [marks("text", [at], {**encoding, "text": word("text")}, **style, **more) for more in (rim, {})]
 
 
 @lru_cache(maxsize=512)
@@ -97,9 +134,12 @@ def axis(ticks: Sequence[Tick], **settings: Any) -> dict[str, Any]:
     return {"values": values, "labelExpr": f"{texts}[indexof({json.dumps(values)}, datum.value)]", **settings}
 
 
-@cache
-def script() -> bytes:
+def script() -> str:
     """Vega with all it needs, served by ourselves: made from the library's own copy, never fetched."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(SNIPPET).encode()
+    return vl_convert.javascript_bundle(SNIPPET)
+
+
+if __name__ == "__main__":  # in a process of its own, since making it takes a second in which nothing else may run
+    sys.stdout.write(script())

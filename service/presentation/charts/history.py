@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from service.presentation.charts.drawing import GROUND, MUTED, Drawing, Tick, axis, draw
-
-if TYPE_CHECKING:
-    import altair
+from service.presentation.charts.drawing import (
+    MUTED,
+    Drawing,
+    Spec,
+    Tick,
+    axis,
+    draw,
+    end,
+    marks,
+    number,
+    word,
+    written,
+)
 
 WIDTH, HEIGHT, STRIP = 350, 170, 40
 LINE: Final = "var(--s-on_demand)"
 BAR: Final = 0.8  # of a day: what its bar takes of it
+ANSWERING: Final = marks(  # what the pointer meets, above everything else
+    "point",
+    None,
+    {"x": number("x"), "y": number("median"), "tooltip": word("words")},
+    size=140,
+    opacity=0,
+    filled=True,
+)
 UNREAD: Final = "url(#hatch-day)"  # a pattern of the page
 
 
@@ -62,51 +80,32 @@ def by_day(days: Sequence[Day], frame: Frame, end_label: str, unread: Sequence[d
 
     Days without data stay gaps; those on which a source could not be read are hatched.
     """
-    import altair as alt
-
     values = list(_values(days, frame))
-    layers = (
-        *_hatches(alt, unread, frame),
-        *_lines(alt, values, frame),
-        *_end(alt, values, end_label),
-        _answering(alt, values),
-    )
-    upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
-    return draw(alt.vconcat(upper, _strip(alt, values, frame), spacing=10).resolve_scale(x="shared"))
+    layers = [*_hatches(unread, frame), *_lines(values, frame), *_end(values[-1], end_label), ANSWERING]
+    upper = {"layer": layers, "width": WIDTH, "height": HEIGHT}
+    most = max(day.offers for day in days)
+    both = {"vconcat": [upper, _strip(most, frame)], "spacing": 10, "resolve": {"scale": {"x": "shared"}}}
+    return draw({"data": {"values": values}, **both})
 
 
 def of_offer(held: Sequence[Held], x_ticks: Sequence[Tick], y_ticks: Sequence[Tick], length: float) -> Drawing:
     """A price holds until it changes: steps, with gaps where nothing was offered."""
-    import altair as alt
-
-    x = alt.X(
-        "start:Q",
-        scale=alt.Scale(domain=[0, max(length, 0.01)], nice=False),
-        axis=alt.Axis(**axis(x_ticks, title=None, grid=False)),
-    )
-    y = alt.Y(
-        "price:Q", scale=alt.Scale(domain=[0, y_ticks[-1].at], nice=False), axis=alt.Axis(**axis(y_ticks, title=None))
-    )
-    values: list[dict[str, Any]] = [
-        {"start": each.start, "end": each.end, "price": each.price, "words": each.words} for each in held
-    ]
+    x_scale, y_scale = ({"domain": [0, high], "nice": False} for high in (max(length, 0.01), y_ticks[-1].at))
+    x = number("start", scale=x_scale, axis=axis(x_ticks, title=None, grid=False))
+    y = number("price", scale=y_scale, axis=axis(y_ticks, title=None))
+    values = [{"start": each.start, "end": each.end, "price": each.price, "words": each.words} for each in held]
     rises = [
-        {"start": after["start"], "price": before["price"], "to": after["price"]}
-        for before, after in pairwise(values)
-        if after["start"] - before["end"] < 0.05
+        {"start": after.start, "price": before.price, "to": after.price}
+        for before, after in pairwise(held)
+        if after.start - before.end < 0.05
     ]
+    told = {"x": x, "x2": end("end"), "y": y, "tooltip": word("words")}
+    steps = {"x": number("start"), "y": number("price"), "y2": end("to")}
     layers = [
-        alt.Chart(alt.InlineData(values))
-        .mark_rule(color=LINE, strokeWidth=2, strokeCap="round")
-        .encode(x=x, x2="end:Q", y=y, tooltip=alt.Tooltip("words:N"))
+        marks("rule", values, told, color=LINE, strokeWidth=2, strokeCap="round"),
+        marks("rule", rises, steps, color=LINE, strokeWidth=1),
     ]
-    if rises:
-        layers.append(
-            alt.Chart(alt.InlineData(rises))
-            .mark_rule(color=LINE, strokeWidth=1)
-            .encode(x="start:Q", y="price:Q", y2="to:Q")
-        )
-    return draw(alt.layer(*layers).properties(width=WIDTH, height=120))
+    return draw({"layer": layers, "width": WIDTH, "height": 120})
 
 
 def _values(days: Sequence[Day], frame: Frame) -> Iterator[dict[str, Any]]:
@@ -127,14 +126,12 @@ def _values(days: Sequence[Day], frame: Frame) -> Iterator[dict[str, Any]]:
         }
 
 
-def _x(alt: Any, frame: Frame, *, labels: bool) -> Any:
-    scale = alt.Scale(domain=[0, frame.end], nice=False)
-    return alt.X(
-        "x:Q", scale=scale, axis=alt.Axis(**axis(frame.x_ticks, title=None, grid=False, labels=labels, labelFlush=True))
-    )
+def _x(frame: Frame, *, labels: bool) -> Spec:
+    scale = {"domain": [0, frame.end], "nice": False}
+    return number("x", scale=scale, axis=axis(frame.x_ticks, title=None, grid=False, labels=labels, labelFlush=True))
 
 
-def _hatches(alt: Any, unread: Sequence[date], frame: Frame) -> Iterator[altair.Chart]:
+def _hatches(unread: Sequence[date], frame: Frame) -> Iterator[Spec]:
     """Days in a row are one stretch, from top to bottom."""
     stretches: list[dict[str, float]] = []
     for day in sorted(unread):
@@ -145,73 +142,47 @@ def _hatches(alt: Any, unread: Sequence[date], frame: Frame) -> Iterator[altair.
             stretches.append({"x": at, "x2": at + 1})
     if stretches:
         values = [{**each, "x2": min(each["x2"], frame.end)} for each in stretches]
-        top, bottom = alt.value(0), alt.value(HEIGHT)
-        yield (
-            alt.Chart(alt.InlineData(values))
-            .mark_rect(fill=UNREAD, stroke=None, opacity=1)
-            .encode(x=_x(alt, frame, labels=False), x2="x2:Q", y=top, y2=bottom)
-        )
+        across = {"x": _x(frame, labels=False), "x2": end("x2"), "y": {"value": 0}, "y2": {"value": HEIGHT}}
+        yield marks("rect", values, across, fill=UNREAD, stroke=None, opacity=1)
 
 
-def _lines(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Iterator[altair.Chart]:
-    x = _x(alt, frame, labels=False)
-    scale = alt.Scale(domain=[0, frame.y_ticks[-1].at], nice=False)
-    y_axis = alt.Axis(**axis(frame.y_ticks, title=None))
-    data = alt.Chart(alt.InlineData(list(values)))
-    yield data.mark_area(color=LINE, opacity=0.15).encode(
-        x=x, y=alt.Y("minimum:Q", scale=scale, axis=y_axis), y2="median:Q", detail="stretch:N"
-    )
+def _lines(values: Sequence[dict[str, Any]], frame: Frame) -> Iterator[Spec]:
+    shared = {
+        "scale": {"domain": [0, frame.y_ticks[-1].at], "nice": False},
+        "axis": axis(frame.y_ticks, title=None),
+    }
+    x, stretch = _x(frame, labels=False), word("stretch")
+    band = {"x": x, "y": number("minimum", **shared), "y2": end("median"), "detail": stretch}
+    yield marks("area", None, band, color=LINE, opacity=0.15)
     for field, width in (("median", 2), ("minimum", 1)):
-        yield data.mark_line(color=LINE, strokeWidth=width, strokeJoin="round").encode(
-            x=x, y=alt.Y(f"{field}:Q", scale=scale, axis=y_axis), detail="stretch:N"
-        )
-    alone = [value for value in values if [other["stretch"] for other in values].count(value["stretch"]) == 1]
-    if alone:
-        yield (
-            alt.Chart(alt.InlineData(alone))
-            .mark_point(color=LINE, filled=True, size=24, opacity=1)
-            .encode(x=x, y="median:Q")
-        )
+        through = {"x": x, "y": number(field, **shared), "detail": stretch}
+        yield marks("line", None, through, color=LINE, strokeWidth=width, strokeJoin="round")
+    days_in = Counter(value["stretch"] for value in values)
+    alone = [value for value in values if days_in[value["stretch"]] == 1]
+    yield marks("point", alone, {"x": x, "y": number("median")}, color=LINE, filled=True, size=24, opacity=1)
 
 
-def _answering(alt: Any, values: Sequence[dict[str, Any]]) -> Any:
-    """What the pointer meets, above everything else."""
-    data = alt.Chart(alt.InlineData(list(values)))
-    return data.mark_point(size=140, opacity=0, filled=True).encode(
-        x="x:Q", y="median:Q", tooltip=alt.Tooltip("words:N")
-    )
-
-
-def _end(alt: Any, values: Sequence[dict[str, Any]], label: str) -> Iterator[altair.Chart]:
-    last = {**values[-1], "text": label}
-    data = alt.Chart(alt.InlineData([last]))
+def _end(last: Spec, label: str) -> list[Spec]:
+    at = {**last, "text": label}
     style = {"align": "right", "baseline": "bottom", "dy": -8, "fontWeight": "bold", "color": LINE}
-    for rim in ({"stroke": GROUND, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}, {}):
-        yield data.mark_text(**style, **rim).encode(x="x:Q", y="median:Q", text="text:N")
+    return written(at, {"x": number("x"), "y": number("median")}, **style)
 
 
-def _strip(alt: Any, values: Sequence[dict[str, Any]], frame: Frame) -> Any:
+def _strip(most: int, frame: Frame) -> Spec:
     """How many offers: a jump that a new source brings is seen as such."""
-    most = max(value["offers"] for value in values)
-    y = alt.Y(
-        "offers:Q",
-        scale=alt.Scale(domain=[0, most], nice=False),
-        axis=alt.Axis(
-            values=[0, most],
-            format="d",
-            grid=False,
-            title=frame.offers_title,
-            titleAngle=0,
-            titleAlign="left",
-            titleAnchor="end",
-            titleY=-4,
-            titleX=0,
-            titleBaseline="bottom",
-        ),
+    title = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleBaseline": "bottom"}
+    y = number(
+        "offers",
+        scale={"domain": [0, most], "nice": False},
+        axis={
+            "values": [0, most],
+            "format": "d",
+            "grid": False,
+            "title": frame.offers_title,
+            "titleX": 0,
+            "titleY": -4,
+            **title,
+        },
     )
-    return (
-        alt.Chart(alt.InlineData(list(values)))
-        .mark_rect(color=MUTED, opacity=0.55)
-        .encode(x=_x(alt, frame, labels=True), x2="x2:Q", y=y, y2=alt.datum(0), tooltip=alt.Tooltip("words:N"))
-        .properties(width=WIDTH, height=STRIP)
-    )
+    bars = {"x": _x(frame, labels=True), "x2": end("x2"), "y": y, "y2": {"datum": 0}, "tooltip": word("words")}
+    return {**marks("rect", None, bars, color=MUTED, opacity=0.55), "width": WIDTH, "height": STRIP}

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from service.presentation.charts.drawing import GROUND, MUTED, TEXT, Drawing, Tick, axis, draw
-
-if TYPE_CHECKING:
-    import altair
+from service.presentation.charts.drawing import (
+    MUTED,
+    TEXT,
+    Drawing,
+    Spec,
+    Tick,
+    axis,
+    draw,
+    end,
+    marks,
+    number,
+    word,
+    written,
+)
 
 WIDTH, HEIGHT = 340, 220
 BAND: Final = 0.15  # opacity of P10 to P90
+PLACE: Final[Spec] = {"x": number("x"), "y": number("y")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,67 +56,51 @@ def crossing_lines(
     lines: Sequence[Line], x_title: str, x_ticks: Sequence[Tick], y_ticks: Sequence[Tick], uprights: Sequence[Upright]
 ) -> Drawing:
     """The lines from zero, each with its band and its name at its end."""
-    import altair as alt
-
     right, top = x_ticks[-1].at, y_ticks[-1].at
-    x = alt.X(
-        "x:Q",
-        scale=alt.Scale(domain=[x_ticks[0].at, right], nice=False, clamp=True),
-        axis=alt.Axis(**axis(x_ticks, title=x_title, grid=False, labelFlush=True)),
+    x_scale, y_scale = (
+        {"domain": [low, high], "nice": False, "clamp": True} for low, high in ((x_ticks[0].at, right), (0, top))
     )
-    y = alt.Y(
-        "y:Q", scale=alt.Scale(domain=[0, top], nice=False, clamp=True), axis=alt.Axis(**axis(y_ticks, title=None))
-    )
-    layers = [layer for line in lines for layer in _line(alt, line, x, y, top)]
-    layers += [layer for upright in uprights for layer in _upright(alt, upright, right, top)]
-    layers += _names(alt, lines, right, top)
-    layers += [_answering(alt, line, top) for line in lines]
-    return draw(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
+    x = number("x", scale=x_scale, axis=axis(x_ticks, title=x_title, grid=False, labelFlush=True))
+    y = number("y", scale=y_scale, axis=axis(y_ticks, title=None))
+    layers = [layer for line in lines for layer in _line(line, x, y, top)]
+    layers += [layer for upright in uprights for layer in _upright(upright, right, top)]
+    layers += _names(lines, right, top)
+    layers += [_answering(line, top) for line in lines]
+    return draw({"layer": layers, "width": WIDTH, "height": HEIGHT})
 
 
-def _line(alt: Any, line: Line, x: Any, y: Any, top: float) -> Iterator[altair.Chart]:
+def _line(line: Line, x: Spec, y: Spec, top: float) -> Iterator[Spec]:
     values = [{"x": p.x, "y": p.y, "low": min(p.low, top), "high": min(p.high, top)} for p in line.points]
-    data = alt.Chart(alt.InlineData(values))
-    yield data.mark_area(color=line.color, opacity=BAND, clip=True).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
+    band = {"x": x, "y": number("low"), "y2": end("high")}
+    yield marks("area", values, band, color=line.color, opacity=BAND, clip=True)
     dash = [6, 4] if line.dashed else [1, 0]
-    yield data.mark_line(color=line.color, strokeWidth=2, strokeDash=dash, clip=True).encode(x=x, y=y)
+    yield marks("line", values, {"x": x, "y": y}, color=line.color, strokeWidth=2, strokeDash=dash, clip=True)
 
 
-def _answering(alt: Any, line: Line, top: float) -> Any:
+def _answering(line: Line, top: float) -> Spec:
     """What the pointer meets, above everything else."""
     values = [{"x": point.x, "y": point.y, "words": point.words} for point in line.points if point.y <= top]
-    data = alt.Chart(alt.InlineData(values))
-    return data.mark_point(size=240, opacity=0, filled=True).encode(x="x:Q", y="y:Q", tooltip=alt.Tooltip("words:N"))
+    return marks("point", values, {**PLACE, "tooltip": word("words")}, size=240, opacity=0, filled=True)
 
 
-def _upright(alt: Any, upright: Upright, right: float, top: float) -> Iterator[altair.Chart]:
+def _upright(upright: Upright, right: float, top: float) -> Iterator[Spec]:
     if upright.x > right:
         return
     crossing = upright.y is not None
     at = {"x": upright.x, "y": min(upright.y, top) if upright.y is not None else top, "zero": 0, "text": upright.label}
-    data = alt.Chart(alt.InlineData([at]))
-    yield data.mark_rule(color=TEXT if crossing else MUTED, strokeWidth=1, strokeDash=[2, 3]).encode(
-        x="x:Q", y="zero:Q", y2="y:Q"
-    )
+    rise = {"x": number("x"), "y": number("zero"), "y2": end("y")}
+    yield marks("rule", [at], rise, color=TEXT if crossing else MUTED, strokeWidth=1, strokeDash=[2, 3])
     if crossing:
-        yield data.mark_point(size=110, stroke=TEXT, strokeWidth=2, filled=False, opacity=1).encode(x="x:Q", y="y:Q")
+        yield marks("point", [at], PLACE, size=110, stroke=TEXT, strokeWidth=2, filled=False, opacity=1)
     side = "right" if upright.x > right * 0.6 else "left"
     offset = -6 if side == "right" else 6
     place = {"baseline": "bottom", "dy": -4} if not crossing else {"baseline": "middle", "dy": 18}
     weight = "bold" if crossing else "normal"
-    yield from _written(
-        alt, at, "y" if crossing else "zero", align=side, dx=offset, fontWeight=weight, color=TEXT, **place
-    )
+    stands = {"x": number("x"), "y": number("y" if crossing else "zero")}
+    yield from written(at, stands, align=side, dx=offset, fontWeight=weight, color=TEXT, **place)
 
 
-def _written(alt: Any, at: dict[str, Any], y: str, **style: Any) -> Iterator[altair.Chart]:
-    """Words over lines, with a rim in the colour of the ground."""
-    data = alt.Chart(alt.InlineData([at]))
-    for rim in ({"stroke": GROUND, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}, {}):
-        yield data.mark_text(**style, **rim).encode(x="x:Q", y=f"{y}:Q", text="text:N")
-
-
-def _names(alt: Any, lines: Sequence[Line], right: float, top: float) -> Iterator[altair.Chart]:
+def _names(lines: Sequence[Line], right: float, top: float) -> Iterator[Spec]:
     """Each line's name above its end; where two ends meet, the lower one's stands below."""
     ends = sorted(lines, key=lambda line: -line.points[-1].y)
     above = None
@@ -115,4 +110,4 @@ def _names(alt: Any, lines: Sequence[Line], right: float, top: float) -> Iterato
         above = height
         at = {"x": right, "y": min(line.points[-1].y, top), "text": line.name}
         place = {"baseline": "top", "dy": 6} if below else {"baseline": "bottom", "dy": -5}
-        yield from _written(alt, at, "y", align="right", color=line.color, fontWeight="bold", **place)
+        yield from written(at, PLACE, align="right", color=line.color, fontWeight="bold", **place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Hashable
 from functools import cache
 from hashlib import blake2b
@@ -16,6 +17,8 @@ from service.presentation.charts import drawing
 from service.web.services import Services
 
 T = TypeVar("T")
+
+_made: list[bytes] = []  # the script, once it was asked for
 
 REMEMBERED: Final = 256  # sets of charts, some 30 KB each, and what they show
 
@@ -49,4 +52,16 @@ async def chart_script(version: FromPath[str]) -> Response[bytes]:
     if version not in script_address():
         raise NotFoundException
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(await asyncio.to_thread(drawing.script), media_type="text/javascript", headers=headers)
+    return Response(await _script(), media_type="text/javascript", headers=headers)
+
+
+async def _script() -> bytes:
+    """Made once, beside this process: the engine lets nobody else run meanwhile."""
+    if not _made:
+        command = (sys.executable, "-m", drawing.__name__)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        made, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{drawing.__name__} ended with {process.returncode}")
+        _made.append(made)
+    return _made[0]

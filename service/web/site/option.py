@@ -467,7 +467,7 @@ def _bar_parts(
             amount=row.amount,
             color=row.color,
             words=said_of_it,
-            inside=said.percent(row.share),
+            inside="" if row.hatched else said.percent(row.share),
             hatched="hatch" if row.hatched else "",
         )
     rest = sum(row.amount for row in rows if row.share < SMALLEST_SHARE)
