@@ -158,7 +158,7 @@ async def _send(desk: Desk, options: argparse.Namespace) -> None:
         report_id = await desk.send_now(subscription_id)
     except NowhereToSend as error:
         raise Failed(str(error)) from error
-    await desk.deliver_due(report_id)
+    await desk.courier.deliver_due(report_id)
     async with desk.maker.database.sessions() as session:
         row = await store.report(session, report_id)
     assert row is not None, "it was made just now"

@@ -124,7 +124,7 @@ async def live(here: World, done: Path) -> None:
             await step(here, at)
             _write(done, at.isoformat())
     here.clock.pass_by(timedelta(minutes=2))  # whatever a killed process had claimed
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
 
 async def step(here: World, at: datetime) -> None:
@@ -137,7 +137,7 @@ async def step(here: World, at: datetime) -> None:
     await here.markets.refresh()
     await here.desk.make_due()
     await here.desk.check_alerts()
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
 
 async def subscribe(here: World) -> None:

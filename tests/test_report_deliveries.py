@@ -38,7 +38,7 @@ from service.app import Collector, jobs_of
 from service.database import Database
 from service.reports import keeping
 from service.reports.addresses import make_sender
-from service.reports.desk import GIVING_UP, next_attempt
+from service.reports.courier import GIVING_UP, next_attempt
 from service.settings import Settings
 
 SECRET = "a secret of the webhook"
@@ -85,7 +85,7 @@ async def test_a_mail_has_text_page_and_picture_and_the_ways_out_of_it(here: Wor
     await here.subscribe(destinations=[EMAIL], language="es")
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (message,) = mail.mail
     assert mail.recipients == ["reader@example.org"]
@@ -112,10 +112,10 @@ async def test_greylisting_is_waited_for_and_a_rejection_is_final(here: World, m
     mail.refusals["nobody@example.org"] = ["550 5.1.1 Nobody of that name"]
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
     grey, gone = await here.deliveries()
     here.clock.pass_by(timedelta(seconds=5))
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     assert (grey.state, gone.state) == ("waiting", "failed")
     assert grey.next_attempt_at == here.clock.now
@@ -130,7 +130,7 @@ async def test_a_name_cannot_put_a_line_into_a_mail_s_head(here: World, mail: Ma
     await here.subscribe(destinations=[EMAIL], ranking={"workload": "nanochat-d32", "rig": ["none"]})
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (message,) = mail.mail
     assert message["Bcc"] is None
@@ -143,7 +143,7 @@ async def test_mail_without_a_mail_server_waits_and_says_why(fresh_database: Dat
         await here.subscribe(destinations=[EMAIL])
 
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
         (delivery,) = await here.deliveries()
     assert delivery.state == "waiting"
@@ -157,7 +157,7 @@ async def mailed(database: Database, folder: Path, url: str, trusted: ssl.SSLCon
         await here.see(h100s())
         await here.subscribe(destinations=[EMAIL])
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
         (delivery,) = await here.deliveries()
         return delivery
 
@@ -209,7 +209,7 @@ async def test_apprise_hands_a_report_to_a_web_server(here: World, receiver: Rec
     await here.subscribe(destinations=[{"kind": "apprise", "url": f"{receiver.address.replace('http', 'json')}/hook"}])
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (posted,) = receiver.posted
     told = json.loads(posted.body)
@@ -225,7 +225,7 @@ async def test_apprise_hands_a_report_to_a_mail_server(here: World, tmp_path: Pa
         await here.subscribe(destinations=[{"kind": "apprise", "url": url}], language="es")
 
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
     (message,) = mail.mail
     body = message.get_body(("html", "plain"))
@@ -241,10 +241,10 @@ async def test_what_apprise_cannot_hand_over_waits(here: World, receiver: Receiv
     receiver.answer = answers(500)
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
     (failed,) = await here.deliveries()
     here.clock.pass_by(timedelta(seconds=5))
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     assert (failed.state, failed.error) == ("waiting", "Apprise could not deliver it")
     assert [each.state for each in await here.deliveries()] == ["sent"]
@@ -257,7 +257,7 @@ async def test_a_webhook_gets_the_report_signed_and_with_a_key(here: World, rece
     await here.subscribe(destinations=[webhook(receiver)])
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (posted,) = receiver.posted
     (delivery,) = await here.deliveries()
@@ -278,7 +278,7 @@ async def test_failures_are_tried_again_ever_later_for_twelve_hours_and_then_see
     await due(here)
     began = here.clock.now
     while True:
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
         (delivery,) = await here.deliveries()
         if delivery.state != "waiting":
             break
@@ -297,7 +297,7 @@ async def test_whoever_asks_for_patience_gets_it(here: World, receiver: Receiver
     receiver.answer = answers(429, headers={"Retry-After": "90"})
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (delivery,) = await here.deliveries()
     assert delivery.next_attempt_at == here.clock.now + timedelta(seconds=90)
@@ -308,7 +308,7 @@ async def test_an_address_that_says_it_is_gone_is_not_asked_again(here: World, r
     receiver.answer = answers(410)
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (delivery,) = await here.deliveries()
     assert delivery.state == "failed"
@@ -325,8 +325,8 @@ async def test_a_destination_that_hangs_holds_up_no_other(here: World, receiver:
     await here.subscribe(name="then mail", destinations=[EMAIL])
     await due(here)
 
-    with patience(here.desk.senders.client, 1.0):
-        await here.desk.deliver_due()
+    with patience(here.desk.courier.senders.client, 1.0):
+        await here.desk.courier.deliver_due()
 
     states = [each.state for each in await here.deliveries()]
     assert states == ["waiting"] * 12 + ["sent"]
@@ -345,7 +345,7 @@ async def test_a_redirect_keeps_the_message_whole_or_ends_it(here: World, receiv
     await here.subscribe(name="round and round", destinations=[webhook(receiver, "/loop")])
     await due(here)
 
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     assert [each.state for each in await here.deliveries()] == ["sent", "failed", "failed"]
     assert [each.path for each in receiver.posted if each.path == "/b"] == ["/b"]
@@ -380,7 +380,7 @@ async def test_a_redirect_to_a_private_address_is_refused(
         await here.subscribe(destinations=[{"kind": "slack", "url": "https://hooks.slack.com/services/T/B/X"}])
 
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
         (delivery,) = await here.deliveries()
     assert delivery.state == "failed"
@@ -409,7 +409,7 @@ async def test_chats_get_their_own_form_in_which_nobody_is_mentioned(
         )
 
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
     by_path = {each.path: json.loads(each.body) for each in receiver.posted}
     slack, discord = by_path["/services/T/B/X"], by_path["/api/webhooks/1/x"]
@@ -429,7 +429,7 @@ async def test_a_file_is_replaced_and_a_folder_collects(here: World, tmp_path: P
 
     for _ in range(2):
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
     folder = tmp_path / "reports"
     assert (folder / "d32" / "latest.md").read_text().startswith("# d32 still")
@@ -446,7 +446,7 @@ async def test_a_link_does_not_lead_files_out_of_their_folder(here: World, tmp_p
     await here.subscribe(destinations=[{"kind": "file", "path": "out/x.html"}])
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (delivery,) = await here.deliveries()
     assert delivery.state == "failed"
@@ -467,7 +467,7 @@ async def test_an_object_is_replaced_and_a_folder_of_them_collects(here: World, 
 
     for _ in range(2):
         await due(here)
-        await here.desk.deliver_due()
+        await here.desk.courier.deliver_due()
 
     objects = bucket.objects()
     assert [each.state for each in await here.deliveries()] == ["sent"] * 4
@@ -490,7 +490,7 @@ async def test_what_a_store_refuses_waits_with_its_own_word(
     await here.subscribe(destinations=[bucket.destination("latest.html", **wrong)])
 
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (delivery,) = await here.deliveries()
     assert (delivery.state, delivery.error) == ("waiting", said)
@@ -517,7 +517,7 @@ async def test_several_processes_make_and_send_each_report_once(
         clock.pass_by(timedelta(hours=21))
 
         made = await asyncio.gather(*(each.desk.make_due() for each in (one, two, three)))
-        await asyncio.gather(*(each.desk.deliver_due() for each in (one, two, three)))
+        await asyncio.gather(*(each.desk.courier.deliver_due() for each in (one, two, three)))
 
     assert sum(made) == 10
     assert sorted(each.path for each in receiver.posted) == sorted(f"/{number}" for number in range(10))
@@ -530,10 +530,10 @@ async def test_what_a_dead_process_had_claimed_is_sent_by_another(here: World, r
         until = here.clock.now + timedelta(seconds=90)
         await store.outbox.claim(session, here.clock.now, until, limit=9, per_lane=9)
 
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
     before = len(receiver.posted)
     here.clock.pass_by(timedelta(seconds=91))
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     assert before == 0
     assert len(receiver.posted) == 1
@@ -549,7 +549,7 @@ async def test_old_reports_go_with_their_deliveries_and_what_is_still_needed_sta
         await here.subscribe(name=name, destinations=[webhook(receiver, path)])
     receiver.answer = lambda posted: answers(then=500 if posted.path == "/ill" else 204)(posted)
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
     async with here.database.sessions.begin() as session:
         for name in ("monthly", "waits"):
             (row,) = await store.subscriptions_named(session, name)
@@ -569,7 +569,7 @@ async def test_old_reports_go_with_their_deliveries_and_what_is_still_needed_sta
 
 
 async def test_old_reports_are_looked_for_on_schedule(here: World) -> None:
-    collector = Collector(Settings(), here.database, catalogue.load(), here.desk.senders.client, here.clock, {})
+    collector = Collector(Settings(), here.database, catalogue.load(), here.desk.courier.senders.client, here.clock, {})
 
     jobs = {job.name: job for job in await jobs_of(collector, here.desk)}
 
@@ -584,12 +584,12 @@ async def test_what_waits_for_somebody_who_unsubscribes_is_not_sent(here: World,
     subscription = await here.subscribe(destinations=[webhook(receiver)])
     receiver.answer = answers(500)
     await due(here)
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     async with here.database.sessions.begin() as session:
         await keeping.unsubscribe(session, subscription.destinations[0]["id"], here.clock.now)
     here.clock.pass_by(timedelta(hours=1))
-    await here.desk.deliver_due()
+    await here.desk.courier.deliver_due()
 
     (delivery,) = await here.deliveries()
     assert delivery.state == "cancelled"

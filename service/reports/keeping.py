@@ -221,7 +221,7 @@ async def _read(session: AsyncSession, desk: Desk, body: object) -> Subscription
 
 
 async def _refused_addresses(desk: Desk, body: object) -> list[FieldError]:
-    if desk.senders.may_be_private or not isinstance(body, dict):
+    if desk.courier.senders.may_be_private or not isinstance(body, dict):
         return []
     errors = []
     given = body.get("destinations")

@@ -13,6 +13,7 @@ from service.database import Database
 from service.market import Markets, RememberingEstimator
 from service.presentation.answers import PriceSource
 from service.reports.addresses import make_sender
+from service.reports.courier import Courier
 from service.reports.desk import Desk
 from service.reports.mail import Mailer
 from service.reports.maker import Maker
@@ -53,5 +54,8 @@ async def open_desk(
             may_be_private=settings.private_destinations,
             clock=clock,
         )
-        keeps = timedelta(days=settings.keep_reports_days)
-        yield Desk(maker=maker, senders=senders, sealer=sealer(settings), keeps=keeps)
+        sealing = sealer(settings)
+        courier = Courier(
+            database=database, senders=senders, sealer=sealing, clock=clock, public_url=settings.public_url
+        )
+        yield Desk(maker=maker, courier=courier, sealer=sealing, keeps=timedelta(days=settings.keep_reports_days))

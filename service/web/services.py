@@ -116,7 +116,7 @@ class Services:
     async def send_report(self, subscription_id: str) -> str:
         """A report now; its id. It is sent beside the caller. Raises what keeps it from being made."""
         report_id = await self.reports.send_now(subscription_id)
-        task = asyncio.ensure_future(self.reports.deliver_due(report_id))
+        task = asyncio.ensure_future(self.reports.courier.deliver_due(report_id))
         self.started.add(task)
         task.add_done_callback(self.started.discard)
         return report_id

@@ -98,9 +98,9 @@ async def _work(services: Services) -> None:
 
     async def deliver() -> None:
         while not making.done():
-            await services.reports.deliver_due()
+            await services.reports.courier.deliver_due()
             await asyncio.sleep(0.2)
-        await services.reports.deliver_due()
+        await services.reports.courier.deliver_due()
 
     making = asyncio.create_task(services.reports.make_due())
     await asyncio.gather(making, deliver())
