@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, get, narrow
-from providers.pages import Element, dollars, number, read_page
+from providers.pages import Element, dollars, number, read_page, text_of
 
 PER_HOUR = "(?:per hour)?"
 NO_PRICE = Decimal()
@@ -58,11 +58,11 @@ class Civo(Provider):
 # The page ------------------------------------------------------------------------------------------------------------
 
 
-def tables_of(html: str) -> list[Table]:
+def tables_of(html: object) -> list[Table]:
     tables = [
-        Table(caption, [row_of(row) for row in table.first("tbody").all("tr")])
-        for table in read_page(html).all("table")
-        if CAPTION.fullmatch(caption := table.first("caption").text)
+        Table(caption, [row_of(row) for row in table.css("tbody tr")])
+        for table in read_page(html).css("table")
+        if CAPTION.fullmatch(caption := text_of(table, "caption"))
     ]
     if not any(table.rows for table in tables):
         raise PayloadChanged("no table with the caption 'NVIDIA ... GPU pricing'")
@@ -72,29 +72,27 @@ def tables_of(html: str) -> list[Table]:
 def row_of(row: Element) -> Row:
     size = cell(row, "Size")
     return Row(
-        size=size.own_text,
-        detail=size.first(css_class="product-detail").text,
-        ram=cell(row, "RAM").text,
-        vcpu=cell(row, "vCPU").text,
-        storage=cell(row, "Storage").text,
+        size=text_of(size, deep=False),
+        detail=text_of(size, ".product-detail"),
+        ram=text_of(cell(row, "RAM")),
+        vcpu=text_of(cell(row, "vCPU")),
+        storage=text_of(cell(row, "Storage")),
         on_demand_hourly=hourly(cell(row, "On-demand price")),
         commitment_hourly={
-            term.attributes["id"]: hourly(term)
-            for term in cell(row, "Commitment price").all("div")
-            if term.attributes.get("id", "").endswith("_months")
+            str(term.id): hourly(term) for term in cell(row, "Commitment price").css('div[id$="_months"]')
         },
     )
 
 
 def cell(row: Element, title: str) -> Element:
-    found = row.first("td", data_title=title)
-    if not found.attributes:
-        raise PayloadChanged(f"a row without the cell {title!r}: {row.text[:60]!r}")
+    found = row.css_first(f'td[data-title="{title}"]')
+    if found is None:
+        raise PayloadChanged(f"a row without the cell {title!r}: {text_of(row)[:60]!r}")
     return found
 
 
 def hourly(part: Element) -> str:
-    return part.first("div", data_option="hourly").text
+    return text_of(part, 'div[data-option="hourly"]')
 
 
 # Prices --------------------------------------------------------------------------------------------------------------

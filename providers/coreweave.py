@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, get, narrow
-from providers.pages import Element, dollars, number, read_page
+from providers.pages import Element, dollars, number, read_page, text_of
 
 GPU, COUNT, VRAM, VCPUS = "GPU Model", "GPU Count", "VRAM (GB)", "vCPUs"
 RAM, DISK = "System RAM (GB)", "Local Storage (TB)"
@@ -47,8 +47,8 @@ class CoreWeave(Provider):
                 yield from offers_of(table)
 
 
-def tables_of(html: str) -> list[Table]:
-    sections = [table_of(section) for section in read_page(html).all(css_class="section-content")]
+def tables_of(html: object) -> list[Table]:
+    sections = [table_of(section) for section in read_page(html).css(".section-content")]
     tables = [table for table in sections if table.columns[:1] == [GPU]]
     if not any(table.rows for table in tables):
         raise PayloadChanged(f"no table with the column {GPU!r}")
@@ -57,11 +57,9 @@ def tables_of(html: str) -> list[Table]:
 
 def table_of(section: Element) -> Table:
     return Table(
-        region=section.first("h5").text.upper().removeprefix("REGION:").strip(),
-        columns=[header.text for header in section.all(css_class="table-header-text")],
-        rows=[
-            [cell.text for cell in row.all(css_class="table-v2-cell")] for row in section.all(css_class="table-row-v2")
-        ],
+        region=text_of(section, "h5").upper().removeprefix("REGION:").strip(),
+        columns=[text_of(header) for header in section.css(".table-header-text")],
+        rows=[[text_of(cell) for cell in row.css(".table-v2-cell")] for row in section.css(".table-row-v2")],
     )
 
 

@@ -35,7 +35,7 @@ from providers.base import (
     get_json,
     narrow,
 )
-from providers.pages import Element, dollars, read_page
+from providers.pages import Element, dollars, read_page, text_of
 
 API = "https://api.crusoecloud.com"
 VERSION = "/v1alpha5"
@@ -129,20 +129,20 @@ def signed(secret: str, text: str) -> str:
 # The page ------------------------------------------------------------------------------------------------------------
 
 
-def table_in(html: str) -> Table:
-    for section in read_page(html).all(css_class="pricing-dd"):
-        columns = [heading.text for heading in section.all(css_class="pricing-heading")]
+def table_in(html: object) -> Table:
+    for section in read_page(html).css(".pricing-dd"):
+        columns = [text_of(heading) for heading in section.css(".pricing-heading")]
         if columns[:1] == COLUMNS[:1]:
-            return Table(columns, [row_of(item) for item in section.all(css_class="pricing_gpu-item")])
+            return Table(columns, [row_of(item) for item in section.css(".pricing_gpu-item")])
     raise PayloadChanged(f"no table with the column {COLUMNS[0]!r}")
 
 
 def row_of(item: Element) -> tuple[str, str, str, str, str]:
-    tags = [tag.text for tag in item.all(css_class="pricing-tag")]
-    prices = [price.text for price in item.all(css_class="pricing-rich")]
+    tags = [text_of(tag) for tag in item.css(".pricing-tag")]
+    prices = [text_of(price) for price in item.css(".pricing-rich")]
     if len(tags) != 2 or len(prices) != 2:
-        raise PayloadChanged(f"a row with {len(tags)} tags and {len(prices)} prices: {item.text[:60]!r}")
-    return item.first(css_class="pricing-item-heading").text, tags[0], tags[1], prices[0], prices[1]
+        raise PayloadChanged(f"a row with {len(tags)} tags and {len(prices)} prices: {text_of(item)[:60]!r}")
+    return text_of(item, ".pricing-item-heading"), tags[0], tags[1], prices[0], prices[1]
 
 
 def rows_of(table: Table) -> list[tuple[str, str, str, str, str]]:

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, decode_json, get, narrow
-from providers.pages import read_page
+from providers.pages import parsed
 
 GPU_ROW = "GPU Cloud Instance"
 DESCRIPTION = re.compile(r"(\d{1,4}) GB VRAM, (\d{1,4}) vCPUs?, (\d{1,5}) GB RAM")
@@ -60,10 +60,10 @@ class E2E(Provider):
                     yield offer_of(row)
 
 
-def catalog_in(html: str) -> Any:
+def catalog_in(html: object) -> Any:
     """The catalogue of offers among the structured data of the page."""
-    for script in read_page(html).all("script", type="application/ld+json"):
-        for data in parts_of(decode_json(script.own_text.encode())):
+    for script in parsed(html).css('script[type="application/ld+json"]'):
+        for data in parts_of(decode_json(script.text().encode())):
             if isinstance(data, dict) and data.get("@type") == "OfferCatalog":
                 return data
     raise PayloadChanged("no OfferCatalog among the structured data")

@@ -29,7 +29,7 @@ from providers.linode import Linode
 from providers.massedcompute import MassedCompute
 from providers.nebius import Nebius
 from providers.oracle import Oracle
-from providers.pages import dollars, read_page
+from providers.pages import dollars, read_page, text_of
 from providers.recording import ENCODER, Recorded, from_text
 from providers.runpod import RunPod
 from providers.sesterce import Sesterce
@@ -503,8 +503,9 @@ def test_a_price_in_another_currency_or_unit_is_a_changed_payload() -> None:
 def test_a_page_is_read_however_carelessly_it_is_written() -> None:
     page = read_page("<ul><li class='a b'>one<br>more<li>two</ul></p><script>if (1 < 2) {}</script>" + "<div>" * 5000)
 
-    assert page.text == "one more two"
-    assert page.first("li", css_class="b").own_text == "one more"
+    assert text_of(page) == "one more two"
+    assert text_of(page, "li.b", deep=False) == "one more"
+    assert text_of(page, "li.c") == ""
 
 
 # With a key and without ----------------------------------------------------------------------------------------------
