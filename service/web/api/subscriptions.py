@@ -39,7 +39,11 @@ KEYED: Final[dict[str, Any]] = {"tags": ["reports"], "guards": [require_key], "s
     **KEYED,
     summary="Subscribe to reports",
     description="`schedule` is a cron expression in a time zone, or `every` (daily, weekly, monthly) `at` a time;"
-    " it may be missing where there are `alerts`."
+    " it may be missing where there are `alerts`: `total_below` (`usd`), `change` (`percent`), `source_down` (`hours`),"
+    " `cheaper_than_rig`. Kinds of `destinations`, and what they need: `email` (`to`), `webhook` (`url`),"
+    " `slack` (`url`), `discord` (`url`), `telegram` (`token`, `chat_id`), `file` (`path`),"
+    " `s3` (`bucket`, `path`, `access_key_id`, `secret_access_key`;"
+    " `region`; `endpoint` of a store that is not Amazon's), `apprise` (`url`)."
     " A webhook without a `secret` gets one made, which only this answer tells.",
     operation_class=operation(body=BODY),
     responses=problems(400, 401, 503),
