@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from service.presentation.language import Language
@@ -18,7 +19,9 @@ WIDE_SPREAD = 20  # from this ratio between the largest and the smallest on, an 
 Kind = Literal["log", "linear"]
 Extent = tuple[float, float, float, float]  # left, top, right, bottom
 
-CHARACTER = 7.0  # pixels of one character of a 12 px label, for collisions
+CHARACTER, BOLD_CHARACTER = 7.0, 8.0  # pixels of one character of a 12 px label, for collisions
+MARKER = 7.0  # pixels from the middle of a point to its rim
+LINE = 2.0  # pixels that a label keeps from the frontier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,17 +241,26 @@ def _labels(options: Sequence[Option], frontier: Sequence[Option], place: Places
     own = [option for option in options if option.kind == "local"]
     ends = [frontier[0], frontier[-1]] if frontier else []
     wanted = {option.id: option for option in [*own, *ends, *frontier]}
-    placed: list[Extent] = []
+    taken = list(_obstacles([place.of(option) for option in own], [place.of(option) for option in frontier]))
     labels: list[Label] = []
     for option in wanted.values():
         if len(labels) == box.most_labels:
             break
         spots = _spots(*place.of(option), _name(option, place.scale.language), option.offer is None)
-        label = next((spot for spot in spots if _is_free(_extent(spot), placed, box)), None)
+        label = next((spot for spot in spots if _is_free(_extent(spot), taken, box)), None)
         if label:
-            placed.append(_extent(label))
+            taken.append(_extent(label))
             labels.append(label)
     return labels
+
+
+def _obstacles(own: Sequence[tuple[float, float]], frontier: Sequence[tuple[float, float]]) -> Iterator[Extent]:
+    """What a label must not cover: points that matter, and the steps between those of the frontier."""
+    for x, y in (*own, *frontier):
+        yield x - MARKER, y - MARKER, x + MARKER, y + MARKER
+    for (x, y), (next_x, next_y) in pairwise(frontier):
+        yield x, y - LINE, next_x, y + LINE
+        yield next_x - LINE, min(y, next_y), next_x + LINE, max(y, next_y)
 
 
 def _name(option: Option, language: Language) -> str:
@@ -259,14 +271,13 @@ def _name(option: Option, language: Language) -> str:
 
 
 def _spots(x: float, y: float, text: str, own: bool) -> list[Label]:
-    """Where a label may stand: right of its point or left of it, above or below."""
-    return [
-        Label(x + side, y + up, anchor, text, own) for side, anchor in ((12, "start"), (-12, "end")) for up in (-8, 16)
-    ]
+    """Where a label may stand: right of its point or left of it, above, below or beside."""
+    sides = ((12.0, "start"), (-12.0, "end"))
+    return [Label(x + side, y + up, anchor, text, own) for up in (-8, 18, 4, -22, 32) for side, anchor in sides]
 
 
 def _extent(label: Label) -> Extent:
-    width = len(label.text) * CHARACTER
+    width = len(label.text) * (BOLD_CHARACTER if label.own else CHARACTER)
     left = label.x if label.anchor == "start" else label.x - width
     return left, label.y - 12, left + width, label.y + 4
 
