@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote, urlsplit
 
 import asyncpg
+import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, async_sessionmaker, create_async_engine
@@ -28,6 +29,8 @@ CONNECTION_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 
+log = structlog.get_logger()
+
 
 class DatabaseUnavailable(Exception):
     """The database cannot be reached or used, and why."""
@@ -39,6 +42,16 @@ class DatabaseTooNew(Exception):
 
 class DatabaseTooOld(Exception):
     """The database waits for `rig-or-rent migrate`."""
+
+
+AWAY: Final = (  # what a database does that stops, or has stopped
+    DatabaseUnavailable,
+    DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
 
 
 class Database:
@@ -145,6 +158,23 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 # Connecting ----------------------------------------------------------------------------------------------------------
+
+
+async def again_and_again(
+    do: Callable[[], Awaitable[object]], pause: Callable[[], Awaitable[object]], who: str
+) -> NoReturn:
+    """Until cancelled; a database that is away is asked again, which is said once."""
+    is_away = False
+    while True:
+        try:
+            await do()
+        except AWAY as error:
+            if not is_away:
+                log.warning(f"{who} waits for the database", reason=str(error) or type(error).__name__)
+            is_away = True
+        else:
+            is_away = False
+        await pause()
 
 
 async def _patiently_connected(**place: Any) -> asyncpg.Connection[Any]:

@@ -9,20 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from math import floor, log2
 from threading import RLock
 from typing import Final, Protocol
 
-import asyncpg
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.catalogue import Catalogue
-from service.database import Database, DatabaseUnavailable
+from service.database import Database, again_and_again
 from service.estimation.answer import Estimate, Infeasible, Method
 from service.estimation.estimate import explain_difference
 from service.estimation.hardware import Gpu, Interconnect, Machine
@@ -46,16 +44,6 @@ MOST_HOST_GB = 512.0  # of RAM per GPU; no plan asks for more
 REMEMBERED_DAYS = 8  # markets of the past, each about 50 MB with 60,000 prices
 REMEMBERED_MACHINES = 20_000  # of one workload; rigs are described freely
 REMEMBERED_WORKLOADS = 16  # each about 5 MB with 2,000 machines
-
-
-AWAY: Final = (  # what a database does that stops, or has stopped
-    DatabaseUnavailable,
-    DBAPIError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
 
 
 class ProviderFacts(Protocol):
@@ -342,17 +330,8 @@ class Markets:
 
     async def follow(self) -> None:
         """Keep the market current until cancelled: whenever the database says so, and as prices age."""
-        connected = True
-        while True:
-            try:
-                await self._follow_once()
-            except AWAY as error:
-                if connected:
-                    log.warning("market is not followed: the database is away", reason=str(error))
-                connected = False
-            else:
-                connected = True
-            await asyncio.sleep(self._reconnecting.total_seconds())
+        pause = partial(asyncio.sleep, self._reconnecting.total_seconds())
+        await again_and_again(self._follow_once, pause, "the market")
 
     async def _follow_once(self) -> None:
         """Listen on one connection for as long as it lives."""

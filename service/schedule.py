@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy.exc import DBAPIError
 
-from service.database import DatabaseUnavailable
+from service.database import again_and_again
 
 LEADER_LOCK: Final = 0x7269_6C64  # "rild"; the migrations' lock is another
 ASK_AGAIN: Final = timedelta(seconds=5)  # how soon a follower notices that nobody leads, and a leader that it is alone
@@ -28,15 +28,6 @@ SPREAD: Final = timedelta(seconds=20)  # jobs that are due at the start begin wi
 JITTER: Final = 0.05  # of the interval: no source is asked by all its readers in the same second
 FIRST_WAIT: Final = timedelta(minutes=5)  # after a failure; doubled with each that follows
 LONGEST_WAIT: Final = timedelta(hours=6)  # or the interval, if that is longer
-
-AWAY: Final = (  # what a database does that stops, or has stopped
-    DatabaseUnavailable,
-    DBAPIError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
 
 Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
 
@@ -102,18 +93,8 @@ class Schedule:
         self.is_leading = False
 
     async def take_part(self) -> None:
-        """Lead or follow, for ever; a database that is away is asked again, and said once."""
-        is_away = False
-        while True:
-            try:
-                await self._lead_once()
-            except AWAY as error:
-                if not is_away:
-                    log.warning("schedule waits for the database", reason=str(error) or type(error).__name__)
-                is_away = True
-            else:
-                is_away = False
-            await asyncio.sleep(self._ask_again)
+        """Lead or follow, for ever."""
+        await again_and_again(self._lead_once, partial(asyncio.sleep, self._ask_again), "the schedule")
 
     async def _lead_once(self) -> None:
         """Wait for the lock, then run the jobs until the connection that holds it is lost."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +20,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service import store
-from service.market import AWAY
+from service.database import AWAY, again_and_again
 from service.parameters import InvalidParameters
 from service.reports import alerts as watching
 from service.reports.courier import Courier
@@ -205,7 +207,10 @@ class Desk:
 
     async def work(self) -> None:
         """Make and send until cancelled."""
-        await asyncio.gather(self._again(self._make), self._again(self._deliver))
+        await asyncio.gather(
+            again_and_again(self._make, partial(asyncio.sleep, LOOK_AGAIN_S), "the making of reports"),
+            again_and_again(self._deliver, self._until_woken, "the delivering of reports"),
+        )
 
     async def _make(self) -> None:
         if self.maker.is_ready:
@@ -216,22 +221,11 @@ class Desk:
         self.woken.clear()
         await self.courier.deliver_due()
 
-    async def _again(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Again and again; a database that is away is asked again, and said once."""
-        is_away = False
-        while True:
-            try:
-                await do()
-            except AWAY as error:
-                if not is_away:
-                    log.warning("reports wait for the database", reason=str(error) or type(error).__name__)
-                is_away = True
-            else:
-                is_away = False
-            if do == self._deliver:
-                await _within(self.woken.wait(), LOOK_AGAIN_S)
-            else:
-                await asyncio.sleep(LOOK_AGAIN_S)
+    async def _until_woken(self) -> None:
+        """Or until it is time to look what other processes have made."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await self.woken.wait()
 
 
 async def subscription_row(session: AsyncSession, subscription_id: str, *, lock: bool = False) -> StoredSubscription:
@@ -257,11 +251,3 @@ async def _set(session: AsyncSession, subscription_id: str, **values: Any) -> No
         .values(**values)
         .execution_options(synchronize_session=False)
     )
-
-
-async def _within(waited: Coroutine[Any, Any, object], seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await waited
-    except TimeoutError:
-        return
