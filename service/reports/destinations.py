@@ -37,8 +37,7 @@ class Destination:
     lane: str  # what it may hold up if it hangs: others of the same lane, nobody else
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     url: str | None = field(default=None, repr=False)  # to be judged by its address; None: nothing to judge
-    url_field: str = "url"
-    made_secret: str | None = field(default=None, repr=False)  # made by us: told once, in the answer to its creation
+    url_field: str = "url"  # as whose fault a refusal is told
 
 
 def destinations_of(reader: Reader) -> tuple[Destination, ...]:
