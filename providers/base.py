@@ -108,7 +108,7 @@ class Keyless:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A secret in a header: `prefix` and the variable's value."""
+    """A secret in a header: `prefix` and the variable's value; no header where there is none."""
 
     variable: str
     header: str = "Authorization"
@@ -119,7 +119,8 @@ class Header:
         return (self.variable,)
 
     def headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
-        return {self.header: f"{self.prefix}{secrets[self.variable]}"}
+        secret = secrets.get(self.variable)
+        return {self.header: f"{self.prefix}{secret}"} if secret else {}
 
 
 def Bearer(variable: str) -> Header:  # noqa: N802 - reads as a type where providers declare it
@@ -249,6 +250,13 @@ def narrow(body: object, shape: type[T]) -> T:
         return msgspec.convert(body, shape, strict=False)
     except msgspec.ValidationError as error:
         raise PayloadChanged(str(error)) from error
+
+
+def bodies_of(answers: Iterable[Answer], call: str, shape: type[T]) -> Iterator[T]:
+    """The answers of one call, each narrowed."""
+    for answer in answers:
+        if answer.call == call:
+            yield narrow(answer.body, shape)
 
 
 async def get(

@@ -73,7 +73,7 @@ class Clore(Provider):
     url = "https://api.clore.ai/v1/marketplace"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        headers = self.auth.headers(self.secrets) if self.secrets.get("CLORE_API_KEY") else {}
+        headers = self.auth.headers(self.secrets)
         return [Answer("marketplace", await get_json(client, self.url, headers=headers))]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:

@@ -15,12 +15,12 @@ import httpx
 import msgspec
 
 from providers.base import CALM, Answer, Offer, Provider, get_json, narrow
+from providers.words import country_in
 
 ASKED = {
     "version": "2025-03-21",  # of the API: its answers have the shape of that day
     "data": {"selector": {"ByServiceAndLocation": {"services": ["vm"]}}},
 }
-COUNTRIES = {"us": "US"}  # a data centre begins with the country, or with a continent: us-east-nc-nr-1
 
 
 class Variant(msgspec.Struct):
@@ -80,6 +80,6 @@ def offers_of(gpu: str, variant: Variant) -> Iterator[Offer]:
         disk_gb=variant.disk and variant.disk / 2**30,
     )
     for place, nodes in variant.nodes_per_dc.items():
-        yield replace(anywhere, region=place, country=COUNTRIES.get(place.partition("-")[0]), available=nodes > 0)
+        yield replace(anywhere, region=place, country=country_in(place), available=nodes > 0)
     if not variant.nodes_per_dc:
         yield anywhere

@@ -31,17 +31,18 @@ from providers.base import (
     PayloadChanged,
     Provider,
     PurchaseOption,
+    bodies_of,
     get,
     get_json,
     narrow,
 )
 from providers.pages import Element, dollars, read_page, text_of
+from providers.words import country_in
 
 API = "https://api.crusoecloud.com"
 VERSION = "/v1alpha5"
 COLUMNS = ["GPU model", "On-demand", "Current spot"]
 FORMS = {"HGX": "SXM", "NVL72": "NVL"}  # as the page writes them -> as the API does
-COUNTRIES = {"us-": "US", "eu-iceland": "IS"}  # how the name of a place begins
 
 
 class Table(msgspec.Struct):
@@ -108,9 +109,7 @@ class Crusoe(Provider):
         ]
         if not tables:
             raise PayloadChanged("machine types and capacities hold no prices: the price page is missing")
-        types = [
-            item for answer in answers if answer.call == "types" for item in narrow(answer.body, MachineTypes).items
-        ]
+        types = [item for listed in bodies_of(answers, "types", MachineTypes) for item in listed.items]
         places = places_by_type(answers)
         for table in tables:
             yield from offers_of([priced(row) for row in rows_of(table)], types, places)
@@ -189,10 +188,10 @@ def priced(row: tuple[str, str, str, str, str]) -> Priced:
 
 def places_by_type(answers: Sequence[Answer]) -> Mapping[str, Mapping[str, int]] | None:
     """How many of each machine type are free in each place; None where it was not asked."""
-    told = [answer for answer in answers if answer.call == "capacities"]
+    told = list(bodies_of(answers, "capacities", Capacities))
     free: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for answer in told:
-        for capacity in narrow(answer.body, Capacities).items:
+    for listed in told:
+        for capacity in listed.items:
             known = free[capacity.type]
             known[capacity.location] = max(known[capacity.location], capacity.quantity)
     return free if told else None
@@ -220,8 +219,7 @@ def at_its_prices(gpu: Priced, machine: Offer, places: Mapping[str, Mapping[str,
 def in_its_places(machine: Offer, places: Mapping[str, Mapping[str, int]] | None) -> Iterator[Offer]:
     free = (places or {}).get(machine.instance_type, {})
     for place, quantity in free.items():
-        country = next((code for start, code in COUNTRIES.items() if place.startswith(start)), None)
-        yield replace(machine, region=place, country=country, available=quantity > 0)
+        yield replace(machine, region=place, country=country_in(place), available=quantity > 0)
     if not free:
         yield machine if places is None else replace(machine, available=False)
 

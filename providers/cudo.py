@@ -32,10 +32,12 @@ from providers.base import (
     PayloadChanged,
     Provider,
     PurchaseOption,
+    bodies_of,
     counts_up_to,
     get_json,
     narrow,
 )
+from providers.words import country_before
 
 API = "https://rest.compute.cudo.org/v1"
 MOST_TYPES = "200"  # of bare metal; the two dozen that there are come in one page
@@ -120,7 +122,7 @@ class Cudo(Provider):
     marketplace = True  # sizes come and go with what is free
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        headers = self.auth.headers(self.secrets) if self.secrets.get("CUDO_API_KEY") else {}
+        headers = self.auth.headers(self.secrets)
         return [
             Answer("vm_types", await whole(client, f"{API}/vms/machine-types", headers)),
             Answer("machine_types", await whole(client, f"{API}/machines-types", headers, pageSize=MOST_TYPES)),
@@ -130,19 +132,14 @@ class Cudo(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call == "gpu_models" for answer in answers):
             raise PayloadChanged("GPU models alone hold no prices: the answers of machine-types are missing")
-        memory_gb = {
-            model.id: model.memory_gib
-            for answer in answers
-            if answer.call == "gpu_models"
-            for model in narrow(answer.body, GpuModels).gpu_models
-        }
-        for answer in answers:
-            if answer.call == "vm_types":
-                for vm in narrow(answer.body, VmTypes).machine_types:
-                    yield from vm_offers(vm, memory_gb.get(vm.gpu_model_id))
-            if answer.call == "machine_types":
-                for machine in narrow(answer.body, MachineTypes).machine_types:
-                    yield from machine_offers(machine, memory_gb.get(machine.gpu_model_id))
+        models = [model for listed in bodies_of(answers, "gpu_models", GpuModels) for model in listed.gpu_models]
+        memory_gb = {model.id: model.memory_gib for model in models}
+        for vms in bodies_of(answers, "vm_types", VmTypes):
+            for vm in vms.machine_types:
+                yield from vm_offers(vm, memory_gb.get(vm.gpu_model_id))
+        for machines in bodies_of(answers, "machine_types", MachineTypes):
+            for machine in machines.machine_types:
+                yield from machine_offers(machine, memory_gb.get(machine.gpu_model_id))
 
     def saved_answers(self, body: Any) -> list[Answer]:
         """As everywhere, and all three lists side by side in one object, where they cannot have the same name."""
@@ -176,11 +173,6 @@ def months_in(term: str) -> int:
 def on_terms(offer: Offer, term: str) -> Offer:
     months = months_in(term)
     return replace(offer, pricing=PurchaseOption.RESERVED, term_months=months) if months else offer
-
-
-def country_of(place: str | None) -> str | None:
-    found = re.match(r"([a-z]{2})-", place or "")
-    return found[1].upper() if found else None
 
 
 # Virtual machines ----------------------------------------------------------------------------------------------------
@@ -221,7 +213,7 @@ def vm_offers(vm: VmType, memory_gb: float | None) -> Iterator[Offer]:
             price_per_hour=CALM.multiply(size.price(vm), count),
             currency="USD",
             region=vm.data_center_id,
-            country=country_of(vm.data_center_id),
+            country=country_before(vm.data_center_id),
             available=vm.max_gpu_free > 0,
             vcpus=size.vcpus * count,
             host_memory_gb=size.memory_gib * count,
@@ -249,7 +241,7 @@ def machine_offers(machine: MachineType, memory_gb: float | None) -> Iterator[Of
                 price_per_hour=price.price_hr.value,
                 currency="USD",
                 region=machine.data_center_id,
-                country=country_of(machine.data_center_id),
+                country=country_before(machine.data_center_id),
                 tier="bare metal",
                 available=machine.machines_free > 0,
                 vcpus=machine.cpu_cores,

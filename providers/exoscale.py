@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, get_json, narrow
-from providers.words import link
+from providers.words import country_before, link
 
 
 class Family(NamedTuple):
@@ -94,6 +94,6 @@ def offer(instance_type: str, zone: str | None, price: Decimal, currency: str, c
         price_per_hour=price,
         currency=currency,
         region=zone,
-        country=zone[:2].upper() if zone else None,  # a zone is named after its country
+        country=country_before(zone),
         interconnect=link(count, family.form) if family and count else None,
     )

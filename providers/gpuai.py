@@ -82,16 +82,13 @@ def offer(row: Row) -> Offer:
         currency="USD",
         pricing=PurchaseOption(row.tier),
         region=row.region,
-        country=country_in(row.region) or COUNTRIES.get(row.region.partition("-")[0]),
+        country=country_in(row.region),
         tier=f"{kind} {row.deployment_type}" if row.deployment_type else kind,
         available=row.available > 0,
         vcpus=row.cpu_cores or None,
         host_memory_gb=row.ram_gb or None,
         disk_gb=row.instance_disk_gb or None,
     )
-
-
-COUNTRIES = {"us": "US", "ca": "CA", "uk": "GB"}  # the others are continents
 
 
 def instance_type(row: Row) -> str:

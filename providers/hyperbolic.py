@@ -70,7 +70,7 @@ def offer(option: RentalOption, node: Node) -> Offer:
         price_per_hour=option.cost_per_hour_cents / 100,
         currency="USD",
         region=option.region,
-        country=country_in(option.region) or COUNTRIES.get(option.region.partition("-")[0]),
+        country=country_in(option.region),
         tier=f"{option.machine_type}, {linked}",
         available=is_available(option),
         vcpus=node.vcpu_count or node.cpu_count,
@@ -78,9 +78,6 @@ def offer(option: RentalOption, node: Node) -> Offer:
         disk_gb=node.storage_gb,
         interconnect=link(option.gpu_count, option.gpu_form_factor),
     )
-
-
-COUNTRIES = {"us": "US", "ca": "CA", "uk": "GB"}  # what a region begins with, where it is no continent
 
 
 def is_available(option: RentalOption) -> bool | None:

@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from providers.base import Answer, Header, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
-from providers.words import country_in, link
+from providers.base import Answer, Header, Offer, PayloadChanged, Provider, PurchaseOption, bodies_of, get_json
+from providers.words import country_in, form_in, link, memory_in
 
 GPU = re.compile(r"(RTX-|[ABHL]\d|GB?H?\d|MI\d)")  # what the name of a GPU begins with
 SPOT = "-spot"
@@ -68,8 +68,10 @@ class Hyperstack(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "pricebook" for answer in answers):
             raise PayloadChanged("machines alone have no prices: the answer of v1/pricebook is missing")
-        prices = {price.name: price.value for price in prices_in(answers) if price.value}
-        flavors = [flavor for flavor in flavors_in(answers) if flavor.gpu and flavor.gpu_count > 0]
+        books = bodies_of(answers, "pricebook", list[Price])
+        prices = {price.name: price.value for book in books for price in book if price.value}
+        groups = [group for listed in bodies_of(answers, "flavors", Flavors) for group in listed.data]
+        flavors = [flavor for group in groups for flavor in group.flavors if flavor.gpu and flavor.gpu_count > 0]
         for flavor in flavors:
             if flavor.gpu in prices:
                 yield offer(flavor, prices[flavor.gpu])
@@ -89,24 +91,12 @@ def named(key: str) -> str:
     return next((call for call in Hyperstack.calls if key.startswith(f"{call}_")), key)
 
 
-def prices_in(answers: Sequence[Answer]) -> Iterator[Price]:
-    for answer in answers:
-        if answer.call == "pricebook":
-            yield from narrow(answer.body, list[Price])
-
-
-def flavors_in(answers: Sequence[Answer]) -> Iterator[Flavor]:
-    for answer in answers:
-        if answer.call == "flavors":
-            yield from (flavor for group in narrow(answer.body, Flavors).data for flavor in group.flavors)
-
-
 def offer(flavor: Flavor, price: Decimal) -> Offer:
     return Offer(
         instance_type=flavor.name,
         gpu=flavor.gpu.removesuffix(SPOT),
         gpu_count=flavor.gpu_count,
-        gpu_memory_gb=memory_named_in(flavor.gpu),
+        gpu_memory_gb=memory_in(flavor.gpu),
         price_per_hour=price * flavor.gpu_count,
         currency="USD",
         pricing=pricing_of(flavor.gpu),
@@ -116,7 +106,7 @@ def offer(flavor: Flavor, price: Decimal) -> Offer:
         vcpus=flavor.cpu,
         host_memory_gb=flavor.ram,
         disk_gb=flavor.disk + (flavor.ephemeral or 0),
-        interconnect=link(flavor.gpu_count, form_named_in(flavor.gpu)),
+        interconnect=link(flavor.gpu_count, form_in(flavor.gpu), "NVLink" in flavor.gpu),
     )
 
 
@@ -125,7 +115,7 @@ def single(gpu: str, price: Decimal, available: bool | None) -> Offer:
         instance_type=gpu.removesuffix(SPOT),
         gpu=gpu.removesuffix(SPOT),
         gpu_count=1,
-        gpu_memory_gb=memory_named_in(gpu),
+        gpu_memory_gb=memory_in(gpu),
         price_per_hour=price,
         currency="USD",
         pricing=pricing_of(gpu),
@@ -136,15 +126,3 @@ def single(gpu: str, price: Decimal, available: bool | None) -> Offer:
 
 def pricing_of(gpu: str) -> PurchaseOption:
     return PurchaseOption.SPOT if gpu.endswith(SPOT) else PurchaseOption.ON_DEMAND
-
-
-def memory_named_in(gpu: str) -> float | None:
-    """The 80 of "A100-80G-PCIe"."""
-    found = re.search(r"-(\d+)G(?:B?-|B?$)", gpu)
-    return float(found[1]) if found else None
-
-
-def form_named_in(gpu: str) -> str | None:
-    """The last of "A100-80G-PCIe-NVLink", where it is one."""
-    forms = re.findall(r"(?i)\b(sxm|pcie|nvlink)", gpu)
-    return forms[-1] if forms else None

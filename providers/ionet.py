@@ -15,7 +15,7 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, get_json, narrow
+from providers.base import Answer, Offer, PayloadChanged, Provider, bodies_of, get_json
 from providers.words import country_in, in_form, link
 
 
@@ -70,17 +70,12 @@ class IoNet(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "vmaas" for answer in answers):
             raise PayloadChanged("stock alone has no prices: the answer of vmaas/hardware is missing")
-        replicas = {
-            stock.id: stock.available_replicas
-            for answer in answers
-            if answer.call == "caas"
-            for stock in narrow(answer.body, Containers).data.hardware
-        }
-        for answer in answers:
-            if answer.call == "vmaas":
-                for machine in narrow(answer.body, VirtualMachines).data.hardware:
-                    if machine.num_cards > 0 and machine.price:
-                        yield offer(machine, replicas.get(machine.id))
+        containers = [stock for listed in bodies_of(answers, "caas", Containers) for stock in listed.data.hardware]
+        replicas = {stock.id: stock.available_replicas for stock in containers}
+        for listed in bodies_of(answers, "vmaas", VirtualMachines):
+            for machine in listed.data.hardware:
+                if machine.num_cards > 0 and machine.price:
+                    yield offer(machine, replicas.get(machine.id))
 
 
 def offer(machine: Hardware, replicas: int | None) -> Offer:

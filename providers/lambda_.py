@@ -8,7 +8,6 @@ stand in its description only: "A100 (80 GB SXM4)".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
@@ -16,6 +15,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Bearer, Offer, Provider, get_json, narrow
+from providers.words import memory_in
 
 
 class Region(msgspec.Struct):
@@ -65,15 +65,9 @@ def offer_of(listing: Listing) -> Offer:
         instance_type=machine.name,
         gpu=machine.gpu_description,
         gpu_count=machine.specs.gpus,
-        gpu_memory_gb=memory_named_in(machine.gpu_description),
+        gpu_memory_gb=memory_in(machine.gpu_description),
         price_per_hour=machine.price_cents_per_hour / 100,
         currency="USD",
         region=None,  # one price everywhere
         available=bool(listing.regions_with_capacity_available),
     )
-
-
-def memory_named_in(description: str) -> float | None:
-    """The 80 of "A100 (80 GB SXM4)"."""
-    found = re.search(r"(\d+) ?GB", description)
-    return float(found[1]) if found else None

@@ -9,7 +9,6 @@ none. Dollars and reais are two lists of their own, not one converted: dollars a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -24,15 +23,13 @@ from providers.base import (
     PayloadChanged,
     Provider,
     PurchaseOption,
-    decode_json,
     get,
     get_json,
     narrow,
 )
+from providers.pages import carried_by
 from providers.words import country_in, in_form, in_usual_form, link
 
-CHUNK = re.compile(r'self\.__next_f\.push\(\[1,"((?:[^"\\]|\\.)*)"\]\)')
-PLANS = re.compile(r'"plansData":\s*(?=\{)')
 PER_PAGE = 100
 HOURS = {1: Decimal(730), 12: Decimal(8760)}  # of a term in months; by Latitude's own figures a month has 730
 
@@ -127,24 +124,18 @@ class Latitude(Provider):
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         for answer in answers:
-            plans: list[Plan] = plans_in(answer.body) if answer.call == "page" else narrow(answer.body, Plans).data
-            for plan in plans:
+            for plan in plans_in(answer):
                 if plan.attributes.specs.gpu:
                     gpu: Gpu = narrow(plan.attributes.specs.gpu, Gpu)
                     yield from offers_of(plan.attributes, gpu)
 
 
-def plans_in(page: str) -> list[Plan]:
-    """The plans that the price page carries. Raises PayloadChanged if there is not exactly one list of them."""
-    flight = str(decode_json(f'"{"".join(CHUNK.findall(page))}"'.encode()))
-    found = list(PLANS.finditer(flight))
-    if len(found) != 1:
-        raise PayloadChanged(f"the page has {len(found)} times `plansData` where once is expected")
-    try:
-        carried, _ = json.JSONDecoder(parse_float=Decimal).raw_decode(flight, found[0].end())
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise PayloadChanged(f"`plansData` is no JSON: {error}") from error
-    return narrow(carried, Carried).servers
+def plans_in(answer: Answer) -> list[Plan]:
+    if answer.call == "page":
+        carried: Carried = narrow(carried_by(answer.body, "plansData"), Carried)
+        return carried.servers
+    listed: Plans = narrow(answer.body, Plans)
+    return listed.data
 
 
 def offers_of(plan: Attributes, gpu: Gpu) -> Iterator[Offer]:

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, get_json, narrow
+from providers.base import Answer, Offer, PayloadChanged, Provider, bodies_of, get_json, narrow
 
 PER_PAGE = 500  # the most that the API gives
 PATHS = {"types": "linode/types", "regions": "regions", "availability": "regions/availability"}
@@ -100,19 +99,15 @@ class Linode(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "types" for answer in answers):
             raise PayloadChanged("regions alone hold no prices: the answer of linode/types is missing")
-        regions: list[Region] = all_of(answers, "regions", Regions)
+        regions = [region for page in bodies_of(answers, "regions", Regions) for region in page.data]
         countries = {region.id: region.country.upper() for region in regions if "GPU Linodes" in region.capabilities}
         places: dict[str, dict[str, bool]] = {}
-        for stock in all_of(answers, "availability", Availability):
+        for stock in (stock for page in bodies_of(answers, "availability", Availability) for stock in page.data):
             if stock.region in countries:
                 places.setdefault(stock.plan, {})[stock.region] = stock.available
-        for machine in all_of(answers, "types", Types):
+        for machine in (machine for page in bodies_of(answers, "types", Types) for machine in page.data):
             if machine.gpus:
                 yield from offers_of(machine, places.get(machine.id, {}), countries)
-
-
-def all_of(answers: Sequence[Answer], call: str, shape: Any) -> list[Any]:
-    return [item for answer in answers if answer.call == call for item in narrow(answer.body, shape).data]
 
 
 def offers_of(machine: Type, places: Mapping[str, bool], countries: Mapping[str, str]) -> Iterator[Offer]:

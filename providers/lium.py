@@ -65,7 +65,7 @@ class Lium(Provider):
     url = "https://lium.io/api/executors"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        headers = self.auth.headers(self.secrets) if self.secrets.get(self.auth.variable) else {}
+        headers = self.auth.headers(self.secrets)
         return [Answer("executors", await get_json(client, self.url, headers=headers))]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:

@@ -18,7 +18,7 @@ import msgspec
 
 from providers.base import Answer, Header, Offer, PayloadChanged, Provider, get, get_json, narrow
 from providers.pages import dollars
-from providers.words import in_usual_form, link
+from providers.words import country_in, form_in, in_usual_form, link, memory_in
 
 # \"B300 SXM6-mobile-x 8-0\",{…}, backslashes removed: one card of the page, up to whatever is keyed next
 CARD = re.compile(r'"([^"]{1,60}?)-mobile-x ?(\d{1,4})-\d+",(\{.*?)(?="[^"]{1,60}?-x ?\d+-\d+"|$)', re.DOTALL)
@@ -100,24 +100,23 @@ def offers_of(listing: Listing) -> Iterator[Offer]:
     places = listing.regions_with_capacity_available
     offer = replace(offer_of(cells), instance_type=machine.name, available=bool(places))
     for place in places:
-        yield replace(offer, region=place.name, country="US" if place.name.startswith("us-") else None)
+        yield replace(offer, region=place.name, country=country_in(place.name))
     if not places:
         yield offer
 
 
 def offer_of(cells: Cells) -> Offer:
-    memory = re.search(r"\((\d+) ?GB\)", cells.gpu)
     return Offer(
         instance_type=f"{cells.gpu_count}x {cells.gpu}",
         gpu=in_usual_form(cells.gpu, "massedcompute"),
         gpu_count=cells.gpu_count,
-        gpu_memory_gb=float(memory[1]) if memory else None,
+        gpu_memory_gb=memory_in(cells.gpu),
         price_per_hour=cells.usd_per_hour,
         currency="USD",
         vcpus=cells.vcpus,
         host_memory_gb=cells.ram_gb,
         disk_gb=cells.storage_gb,
-        interconnect=link(cells.gpu_count, "SXM" if "SXM" in cells.gpu else None, "NVLink" in cells.gpu),
+        interconnect=link(cells.gpu_count, form_in(cells.gpu), "NVLink" in cells.gpu),
     )
 
 

@@ -8,7 +8,6 @@ clients show them as a list.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -16,9 +15,9 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
+from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, bodies_of, get_json
 from providers.pages import dollars
-from providers.words import in_form, link
+from providers.words import country_in, form_in, in_form, link
 
 
 class ListedGpus(msgspec.Struct):
@@ -65,13 +64,10 @@ class Mithril(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "availability" for answer in answers):
             raise PayloadChanged("instance types alone hold no prices: the answer of spot/availability is missing")
-        types: dict[str, InstanceType] = {}
-        for answer in answers:
-            if answer.call == "instance_types":
-                types |= {known.fid: known for known in narrow(answer.body, list[InstanceType])}
-        for answer in answers:
-            if answer.call == "availability":
-                yield from offers_of(narrow(answer.body, list[Auction]), types)
+        lists = bodies_of(answers, "instance_types", list[InstanceType])
+        types = {known.fid: known for listed in lists for known in listed}
+        for auctions in bodies_of(answers, "availability", list[Auction]):
+            yield from offers_of(auctions, types)
 
 
 def offers_of(auctions: Sequence[Auction], types: Mapping[str, InstanceType]) -> Iterator[Offer]:
@@ -94,7 +90,7 @@ def offer_of(auction: Auction, machine: InstanceType, price: Decimal) -> Offer:
         currency="USD",
         pricing=PurchaseOption.SPOT,
         region=auction.region,
-        country="US" if auction.region.startswith("us-") else None,
+        country=country_in(auction.region),
         available=auction.capacity > 0,
         vcpus=machine.num_cpus,
         host_memory_gb=machine.ram_gb or machine.ram,
@@ -110,9 +106,3 @@ def gpus_of(machine: InstanceType) -> tuple[str | None, int, float | None]:
     if machine.gpu_type and machine.num_gpus:
         return machine.gpu_type, machine.num_gpus, machine.gpu_memory_gb
     return None, 1, None
-
-
-def form_in(name: str) -> str | None:
-    """The sxm of "h100-80gb.sxm.8x", where no socket is said."""
-    found = re.search(r"\b(sxm\d?|pcie|nvl)\b", name)
-    return found[1] if found else None

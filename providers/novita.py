@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Bearer, Offer, Provider, PurchaseOption, get_json, narrow
+from providers.words import memory_in
 
 UNIT = Decimal(100_000)  # of the prices, in one dollar
 BILLING = {"onDemand": PurchaseOption.ON_DEMAND, "spot": PurchaseOption.SPOT}
@@ -75,12 +76,11 @@ def prices_of(product: Product) -> Iterator[tuple[PurchaseOption, Decimal]]:
 
 
 def offers_of(product: Product, pricing: PurchaseOption, price: Decimal) -> Iterator[Offer]:
-    memory = re.search(r"(\d+) ?GB", product.name)
     anywhere = Offer(
         instance_type=product.id,
         gpu=product.name,
         gpu_count=1,
-        gpu_memory_gb=float(memory[1]) if memory else None,
+        gpu_memory_gb=memory_in(product.name),
         price_per_hour=price,
         currency="USD",
         pricing=pricing,

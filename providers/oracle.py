@@ -18,7 +18,17 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, PurchaseOption, decode_json, get, get_json, narrow
+from providers.base import (
+    Answer,
+    Offer,
+    PayloadChanged,
+    Provider,
+    PurchaseOption,
+    bodies_of,
+    decode_json,
+    get,
+    get_json,
+)
 
 PRODUCTS = "https://apexapps.oracle.com/pls/apex/cetools/api/v1/products/"
 SHAPE_LIST = "https://www.oracle.com/a/ocom/docs/cloudestimator2/data/shapes.json"
@@ -126,14 +136,13 @@ class Oracle(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if all(answer.call != "products" for answer in answers):
             raise PayloadChanged("shapes alone hold no prices: the answer of api/v1/products is missing")
-        shapes = [shape for answer in answers if answer.call == "shapes" for shape in narrow(answer.body, Shapes).items]
+        shapes = [shape for page in bodies_of(answers, "shapes", Shapes) for shape in page.items]
         listed = {shape.instance_type: shape for shape in shapes if shape.status == "ACTIVE"}
-        for answer in answers:
-            if answer.call == "products":
-                for product in narrow(answer.body, Products).items:
-                    if is_gpu(product):
-                        for offer in offers_of(product):
-                            yield from as_sold(offer, listed.get(offer.instance_type))
+        for page in bodies_of(answers, "products", Products):
+            for product in page.items:
+                if is_gpu(product):
+                    for offer in offers_of(product):
+                        yield from as_sold(offer, listed.get(offer.instance_type))
 
 
 def as_sold(offer: Offer, shape: Shape | None) -> Iterator[Offer]:

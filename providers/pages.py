@@ -1,16 +1,19 @@
-"""A price page as a tree of its elements, for providers whose prices stand nowhere else."""
+"""A price page as a tree of its elements, or by what it carries, for providers whose prices stand nowhere else."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
+from json import JSONDecodeError, JSONDecoder
+from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from providers.base import PayloadChanged, narrow
+from providers.base import PayloadChanged, decode_json, narrow
 
 Element = LexborNode  # `css` and `css_first` find what is inside
 UNSEEN = ["script", "style", "template"]
+PIECE = re.compile(r'self\.__next_f\.push\(\[1,"((?:[^"\\]|\\.)*)"\]\)')
 
 
 def read_page(html: object) -> Element:
@@ -36,6 +39,23 @@ def text_of(element: Element | None, css: str | None = None, *, deep: bool = Tru
     if element is not None and css is not None:
         element = element.css_first(css)
     return "" if element is None else " ".join(element.text(deep=deep, separator=" ").split())
+
+
+def carried_by(html: object, name: str) -> Any:
+    """What a page made by Next.js carries under a name: JSON in text, escaped, that comes in pieces.
+
+    Raises PayloadChanged if the name is not there exactly once.
+    """
+    page: str = narrow(html, str)
+    flight = str(decode_json(f'"{"".join(PIECE.findall(page))}"'.encode()))
+    found = list(re.finditer(rf'"{name}":\s*', flight))
+    if len(found) != 1:
+        raise PayloadChanged(f"the page has {len(found)} times `{name}` where once is expected")
+    try:
+        carried, _ = JSONDecoder(parse_float=Decimal, parse_constant=Decimal).raw_decode(flight, found[0].end())
+    except (JSONDecodeError, RecursionError) as error:
+        raise PayloadChanged(f"`{name}` is no JSON: {error}") from error
+    return carried
 
 
 def dollars(text: str, unit: str = "") -> Decimal | None:

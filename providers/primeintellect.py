@@ -21,11 +21,9 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
-from providers.skypilot.clouds import SELLERS
-from providers.words import in_form, link
+from providers.words import country_in, in_form, link, memory_in, seller_slug
 
 PER_PAGE = 100  # the most that the API gives
-COUNTRIES = {"united_states": "US", "canada": "CA", "australia": "AU"}  # the other regions are parts of continents
 
 
 class Amount(msgspec.Struct, rename="camel"):
@@ -137,20 +135,8 @@ def offer_of(machine: Machine, sold: Tier) -> Offer:
         vcpus=machine.vcpu.default_count if machine.vcpu else None,
         host_memory_gb=machine.memory.default_count if machine.memory else None,
         interconnect=link(machine.gpu_count, machine.socket),
-        seller=seller_of(machine.provider),
+        seller=seller_slug(machine.provider),
     )
-
-
-def seller_of(name: str) -> str | None:
-    """The slug of who owns the machine."""
-    seller = re.sub(r"[^a-z0-9]", "", name.lower())
-    return SELLERS.get(seller, seller) or None
-
-
-def memory_in(gpu_type: str) -> float | None:
-    """The 80 of "A100_80GB"."""
-    found = re.search(r"_(\d+)GB$", gpu_type)
-    return float(found[1]) if found else None
 
 
 def read_summary(summary: Mapping[str, Mapping[str, Mapping[str, Cheapest]]]) -> Iterator[Offer]:
@@ -182,6 +168,6 @@ def cheapest_offers(gpu_type: str, count: int, region: str, cheapest: Cheapest) 
                 currency="USD",
                 pricing=pricing,
                 region=region,
-                country=COUNTRIES.get(region),
+                country=country_in(region),
                 tier=tier,
             )

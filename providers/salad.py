@@ -8,7 +8,6 @@ scratch space. Memory of the GPU stands in the name. The list is read for an org
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -18,6 +17,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Keys, Offer, Provider, PurchaseOption, get_json, narrow
+from providers.words import memory_in
 
 
 class Price(msgspec.Struct):
@@ -57,12 +57,11 @@ class Salad(Provider):
 
 
 def offer_of(gpu: GpuClass, price: Price) -> Offer:
-    memory = re.search(r"\((\d+) ?GB\)", gpu.name)
     return Offer(
         instance_type=gpu.name,
         gpu=gpu.name,
         gpu_count=gpu.gpu_count,
-        gpu_memory_gb=float(memory[1]) if memory else None,
+        gpu_memory_gb=memory_in(gpu.name),
         price_per_hour=price.price,
         currency="USD",
         pricing=PurchaseOption.ON_DEMAND if price.priority == "high" else PurchaseOption.SPOT,

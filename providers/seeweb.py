@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Header, Offer, Provider, get_json, narrow
+from providers.words import country_before
 
 
 class Place(msgspec.Struct):
@@ -66,6 +67,6 @@ def offers_of(plan: Plan) -> Iterator[Offer]:
         available=plan.available and bool(plan.available_regions),
     )
     for place in plan.available_regions:
-        yield replace(anywhere, region=place.location, country=place.location[:2].upper())
+        yield replace(anywhere, region=place.location, country=country_before(place.location))
     if not plan.available_regions:
         yield anywhere

@@ -8,7 +8,6 @@ Tiers for CPUs are listed with 0 GPUs. A region may have the machine (`available
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -20,18 +19,14 @@ from providers.base import (
     Answer,
     Header,
     Offer,
-    PayloadChanged,
     Provider,
     PurchaseOption,
-    decode_json,
     get,
     get_json,
     narrow,
 )
+from providers.pages import carried_by
 from providers.words import country_in, in_form, link
-
-CHUNK = re.compile(r'self\.__next_f\.push\(\[1,"((?:[^"\\]|\\.)*)"\]\)')
-OFFERS = '"filteredOffers":'
 
 
 class Cloud(msgspec.Struct):
@@ -85,30 +80,11 @@ class Sesterce(Provider):
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         for answer in answers:
-            body = answer.body if answer.call == "offers" else listed_in(answer.body)
+            body = answer.body if answer.call == "offers" else carried_by(answer.body, "filteredOffers")
             listings: list[Listing] = narrow(body, list[Listing])
             for listing in listings:
                 if listing.gpu_count > 0:
                     yield from offers_of(listing)
-
-
-def listed_in(page: str) -> object:
-    """The offers that a page of the console carries. Raises PayloadChanged if there is not exactly one list of them."""
-    flight = decode_json(f'"{"".join(CHUNK.findall(page))}"'.encode())
-    parts = flight.split(OFFERS)
-    if len(parts) != 2:
-        raise PayloadChanged(f"the page has {len(parts) - 1} lists `filteredOffers` where one is expected")
-    return decode_json(up_to_its_end(parts[1]).encode())
-
-
-def up_to_its_end(text: str) -> str:
-    """The JSON array that a text begins with."""
-    depth = 0
-    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]]', text):
-        depth += {"[": 1, "]": -1}.get(part[0], 0)
-        if depth == 0:
-            return text[: part.end()]
-    raise PayloadChanged("`filteredOffers` never ends")
 
 
 def offers_of(listing: Listing) -> Iterator[Offer]:

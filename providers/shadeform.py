@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Header, Offer, Provider, get_json, narrow
-from providers.words import country_in, in_form, link
+from providers.words import country_in, in_form, link, seller_slug
 
 
 class Configuration(msgspec.Struct):
@@ -59,7 +59,7 @@ class Shadeform(Provider):
     url = "https://api.shadeform.ai/v1/instances/types"
 
     async def fetch(self, client: httpx.AsyncClient) -> list[Answer]:
-        headers = self.auth.headers(self.secrets) if self.secrets.get(self.auth.variable) else {}
+        headers = self.auth.headers(self.secrets)
         return [Answer("instance_types", await get_json(client, self.url, headers=headers))]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
@@ -87,7 +87,7 @@ def offer(machine: InstanceType, place: Place | None) -> Offer:
         host_memory_gb=has.memory_in_gb,
         disk_gb=has.storage_in_gb,
         interconnect=link(has.num_gpus, has.interconnect, has.nvlink),
-        seller=machine.cloud,
+        seller=seller_slug(machine.cloud),
     )
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Offer, PayloadChanged, Provider, get_json, narrow
+from providers.base import Answer, Offer, PayloadChanged, Provider, bodies_of, get_json
 
 CONFIGURATION = re.compile(r"(?P<gpu>\w+)_x(?P<count>\d+)_(?P<mode>prototyping|production)")
 NAMES = {  # in the client's words, thunder-cli 2026-04
@@ -49,13 +49,9 @@ class ThunderCompute(Provider):
         return [Answer(call, await get_json(client, f"{self.url}/{call}")) for call in self.calls]
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
-        prices: dict[str, Decimal] = {}
-        specs: dict[str, Specs] = {}
-        for answer in answers:
-            if answer.call == "pricing":
-                prices |= narrow(answer.body, Prices).pricing
-            else:
-                specs |= narrow(answer.body, AllSpecs).specs
+        lists, details = bodies_of(answers, "pricing", Prices), bodies_of(answers, "specs", AllSpecs)
+        prices = {name: price for listed in lists for name, price in listed.pricing.items()}
+        specs = {name: has for listed in details for name, has in listed.specs.items()}
         if not any(map(CONFIGURATION.fullmatch, prices)):
             raise PayloadChanged("no configuration has a price - at `$.pricing`")
         for name, price in prices.items():

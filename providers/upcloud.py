@@ -14,10 +14,10 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
+from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, bodies_of, get_json, narrow
+from providers.words import country_before
 
 PRICE_OF = "server_plan_"
-COUNTRIES = {"uk": "GB"}  # a zone begins with its country: fi-hel1, uk-lon1
 
 
 class Plan(msgspec.Struct):
@@ -68,14 +68,12 @@ class UpCloud(Provider):
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
         if {answer.call for answer in answers} != set(self.calls):
             raise PayloadChanged("plans and prices are needed together: the answers of 1.3/plan and 1.3/price")
-        plans = [plan for a in answers if a.call == "plans" for plan in narrow(a.body, Plans).plans.plan]
-        for answer in answers:
-            if answer.call == "prices":
-                prices: ZoneList = narrow(answer.body, Prices).prices
-                for zone in prices.zone:
-                    for plan in plans:
-                        if plan.gpu_amount > 0 and PRICE_OF + plan.name in zone:
-                            yield from offers_of(plan, zone, prices.currency)
+        plans = [plan for listed in bodies_of(answers, "plans", Plans) for plan in listed.plans.plan]
+        for listed in bodies_of(answers, "prices", Prices):
+            for zone in listed.prices.zone:
+                for plan in plans:
+                    if plan.gpu_amount > 0 and PRICE_OF + plan.name in zone:
+                        yield from offers_of(plan, zone, listed.prices.currency)
 
 
 def offers_of(plan: Plan, zone: dict[str, object], currency: str) -> Iterator[Offer]:
@@ -85,7 +83,6 @@ def offers_of(plan: Plan, zone: dict[str, object], currency: str) -> Iterator[Of
     if price.price <= 0 or price.amount <= 0:
         return
     spot = "-SPOT-" in plan.name
-    prefix = place.partition("-")[0]
     yield Offer(
         instance_type=plan.name.replace("-SPOT-", "-"),
         gpu=plan.gpu_model or plan.name,
@@ -94,7 +91,7 @@ def offers_of(plan: Plan, zone: dict[str, object], currency: str) -> Iterator[Of
         currency=currency.upper(),
         pricing=PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND,
         region=place,
-        country=COUNTRIES.get(prefix, prefix.upper()),
+        country=country_before(place),
         vcpus=plan.core_number,
         host_memory_gb=plan.memory_amount / 1024,
         disk_gb=plan.storage_size or None,

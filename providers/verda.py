@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import httpx
 import msgspec
@@ -27,6 +26,7 @@ from providers.base import (
     PayloadChanged,
     Provider,
     PurchaseOption,
+    bodies_of,
     get_json,
     narrow,
 )
@@ -108,18 +108,16 @@ class Verda(Provider):
         told = {answer.call for answer in answers}
         if told not in ({"instance_types"}, set(self.calls)):
             raise PayloadChanged(f"no {' and '.join(sorted(set(self.calls) - told))}: stock and places come together")
-        machines: list[InstanceType] = all_of(answers, "instance_types", list[InstanceType])
+        machines = [
+            machine for listed in bodies_of(answers, "instance_types", list[InstanceType]) for machine in listed
+        ]
         if not machines:
             raise PayloadChanged("the price list is empty - at `$`")
-        locations: list[Location] = all_of(answers, "locations", list[Location])
+        locations = [place for listed in bodies_of(answers, "locations", list[Location]) for place in listed]
         free = {pricing: free_machines(answers, pricing) for pricing in (PurchaseOption.ON_DEMAND, PurchaseOption.SPOT)}
         for machine in machines:
             for pricing, price in prices_of(machine):
                 yield from offers_of(machine, pricing, price, locations, free[pricing])
-
-
-def all_of(answers: Sequence[Answer], call: str, shape: Any) -> list[Any]:
-    return [item for answer in answers if answer.call == call for item in narrow(answer.body, shape)]
 
 
 def free_machines(answers: Sequence[Answer], pricing: PurchaseOption) -> set[tuple[str, str]] | None:
@@ -130,7 +128,7 @@ def free_machines(answers: Sequence[Answer], pricing: PurchaseOption) -> set[tup
         for answer in answers
         if answer.call == "availabilities" and answer.parameters.get("is_spot", "false") == is_spot
     ]
-    places: list[Availability] = all_of(told, "availabilities", list[Availability])
+    places = [place for listed in bodies_of(told, "availabilities", list[Availability]) for place in listed]
     return {(place.location_code, machine) for place in places for machine in place.availabilities} if told else None
 
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, PayloadChanged, Provider, decode_json, get, get_json, narrow
-from providers.words import link
+from providers.words import form_in, link
 
 PER_PAGE = 100
 
@@ -144,8 +144,3 @@ def virtual_machine(preset: Preset) -> Iterator[Offer]:
             disk_gb=has.storage_gb,
             interconnect=link(gpus.count, form_in(model)),
         )
-
-
-def form_in(model: str) -> str | None:
-    """The sxm5 of "h100-sxm5-80gb"."""
-    return next((part for part in model.split("-") if part.startswith(("sxm", "pcie"))), None)

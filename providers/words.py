@@ -1,4 +1,4 @@
-"""What price lists say in words beside the numbers: the form of a card, what links cards, the country of a place."""
+"""What price lists say in words beside the numbers: memory and form of a card, what links cards, whose, and where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from typing import Final
 from providers.base import read_table
 
 SOLD_IN_TWO_FORMS = re.compile(r"(?:[ahpv]100|[ah]800)(?!\d)", re.IGNORECASE)
-FORM = re.compile(r"sxm|pci-?e|nvl(?!ink)", re.IGNORECASE)
+FORM = re.compile(r"sxm\d?|pci-?e|nvl(?!ink|\d)", re.IGNORECASE)
+MEMORY = re.compile(r"(?<![\w.])(\d{1,4}) ?GB?(?!\w)")
+SELLERS = {"crusoecloud": "crusoe", "datacrunch": "verda", "lambdalabs": "lambda"}  # the others' names for our slugs
+
+
+def memory_in(name: str) -> float | None:
+    """The 80 of "A100 (80 GB SXM4)", of "A100_80GB" and of "A100-80G-PCIe"."""
+    found = MEMORY.search(name.replace("_", " "))
+    return float(found[1]) if found else None
+
+
+def form_in(name: str) -> str | None:
+    """The sxm5 of "h100-sxm5-80gb", the pcie of "A100-80G-PCIe-NVLink"; None where no form is said."""
+    found = FORM.search(name)
+    return found[0] if found else None
 
 
 def in_form(gpu: str, form: str | None) -> str:
@@ -57,7 +71,19 @@ def country_in(place: str | None) -> str | None:
         for start in range(len(words) - length, -1, -1):  # the country comes last where there is more than one name
             if code := countries().get(" ".join(words[start : start + length])):
                 return code
-    return None
+    return "CA" if words[:1] == ["ca"] else None  # ca-east-1; elsewhere in a name it is California
+
+
+def country_before(place: str | None) -> str | None:
+    """The country whose code a place begins with: NO of "no-luster-1", GB of "uk-lon1"."""
+    found = re.match(r"([a-z]{2})-", place or "")
+    return {"uk": "GB"}.get(found[1], found[1].upper()) if found else None
+
+
+def seller_slug(name: str | None) -> str | None:
+    """The slug of who owns a machine, by the name that whoever resells it uses."""
+    seller = re.sub(r"[^a-z0-9]", "", (name or "").lower())
+    return SELLERS.get(seller, seller) or None
 
 
 @cache

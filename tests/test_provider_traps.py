@@ -17,6 +17,7 @@ from providers import discover
 from providers.base import Answer, Offer, PayloadChanged
 from providers.recording import ENCODER
 from providers.sesterce import Sesterce
+from providers.words import country_in, form_in, memory_in
 from service import catalogue
 from service.checks import CollectedRun
 from service.collect.run import Fetched, Memory, judge
@@ -147,6 +148,42 @@ def test_a_catalogue_means_the_same_card_as_the_seller(provider: str, card: str,
     offers = offers_of("gpurentalprices", "latest", read_from)
 
     assert [catalogue.load().resolve(offer.gpu, offer.gpu_memory_gb).name for offer in offers] == [gpu]
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "memory_gb", "form"),
+    [
+        ("A100 (80 GB SXM4)", 80, "SXM4"),
+        ("A100_80GB", 80, None),
+        ("A100-80G-PCIe-NVLink", 80, "PCIe"),
+        ("h100-80gb.sxm.8x", None, "sxm"),
+        ("RTX 4090 24GB", 24, None),
+        ("A100 MIG 1g.10gb", None, None),
+        ("GB200 NVL72", None, None),
+    ],
+)
+def test_memory_and_form_are_read_in_a_name(name: str, memory_gb: float | None, form: str | None) -> None:
+    assert (memory_in(name), form_in(name)) == (memory_gb, form)
+
+
+@pytest.mark.parametrize(
+    ("place", "country"),
+    [
+        ("us-east-1", "US"),
+        ("ca-east-1", "CA"),
+        ("US-CA-06 (California)", "US"),
+        ("newyork-usa-1", "US"),
+        ("eu-iceland1-a", "IS"),
+        ("uk-southeast-3", "GB"),
+        ("eu-north-5", None),
+        ("united_states", "US"),
+    ],
+)
+def test_a_country_is_read_in_the_name_of_a_place(place: str, country: str | None) -> None:
+    assert country_in(place) == country
 
 
 # Headers -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Literal
 
 from providers.aws.machines import regions as aws_regions
 from providers.azure import countries as azure_countries
+from providers.words import seller_slug
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,6 @@ CLOUDS = {
     )
 }
 
-SELLERS = {"crusoecloud": "crusoe", "datacrunch": "verda", "lambdalabs": "lambda"}  # the others' names for our slugs
-
 # Regions are named by country, by a word for it, or by neither. What the first words say is a country only if it stands
 # here: "ca", "no" and "it" do, "eu", "me" and "asia" cannot.
 COUNTRIES = {
@@ -118,5 +117,4 @@ def country_of(cloud: Cloud, region: str) -> str | None:
 def seller_of(cloud: Cloud, instance_type: str, named: str | None) -> str | None:
     """The slug of who owns the machine, where the cloud resells."""
     found = re.match(cloud.seller, instance_type) if cloud.seller else None
-    seller = re.sub(r"[^a-z0-9]", "", (found[1] if found else named or "").lower())
-    return SELLERS.get(seller, seller) or None
+    return seller_slug(found[1] if found else named)
