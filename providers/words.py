@@ -44,6 +44,7 @@ PCIE_WHERE_NO_FORM_IS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "massedcompute": ("a100", "h100"),  # SXM is said where it is meant; Shadeform, who resells them, says PCIe
     "ovh": ("a100", "h100", "v100"),  # one, two or four to a machine, never the eight of a board as with its H200
     "scaleway": ("h100",),  # its own API: H100-PCIe, H100-SXM
+    "spheron": ("a100",),  # at the price of its n3-A100x1, an A100_80G_PCIE (SkyPilot's list of it)
     "vultr": ("a100",),  # in its virtual machines; its boards of eight are let whole and called HGX A100
 }
 

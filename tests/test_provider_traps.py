@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from builders import NOON
-from test_providers import answers_of
+from test_providers import RECORDED, answers_of
 
 from providers import discover
 from providers.base import Answer, Offer, PayloadChanged
+from providers.bundled import Bundled, published
 from providers.recording import ENCODER
 from providers.sesterce import Sesterce
 from providers.words import country_in, form_in, memory_in
@@ -148,6 +149,32 @@ def test_a_catalogue_means_the_same_card_as_the_seller(provider: str, card: str,
     offers = offers_of("gpurentalprices", "latest", read_from)
 
     assert [catalogue.load().resolve(offer.gpu, offer.gpu_memory_gb).name for offer in offers] == [gpu]
+
+
+def test_the_list_that_ships_and_the_live_lists_mean_the_same_machine_by_a_name() -> None:
+    known = catalogue.load()
+    shipped = {(offer.provider, offer.instance_type): offer for offer in Bundled().parse(published())}
+    live = [(slug, offer) for slug in RECORDED for offer in offers_of(slug)]
+
+    both = [
+        (of_list, offer)
+        for slug, offer in live
+        if (of_list := shipped.get((offer.provider or slug, offer.instance_type)))
+    ]
+
+    assert len(both) > 50
+    for of_list, offer in both:
+        gpu = known.resolve(offer.gpu, offer.gpu_memory_gb).name
+        assert (offer.instance_type, of_list.gpu) == (offer.instance_type, gpu)
+        assert offer.count_is_derived or of_list.gpu_count == offer.gpu_count
+
+
+def test_every_price_that_ships_has_a_date_and_a_source_and_no_more_digits_than_were_published() -> None:
+    for offer in Bundled().parse(published()):
+        assert offer.observed_at is not None
+        assert offer.source_url is not None
+        assert offer.source_url.startswith("https://")
+        assert len(offer.price_per_hour.as_tuple().digits) <= 12
 
 
 # Names ---------------------------------------------------------------------------------------------------------------
