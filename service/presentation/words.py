@@ -26,6 +26,7 @@ NAMED_FROM = 0.15  # and these are the ones worth naming beside it
 HIGHEST_USD_PER_KWH = 3.0  # no household pays more; a break-even beyond it is none
 
 
+SHARDING = {"ddp": "DDP", "zero1": "ZeRO-1", "zero2": "ZeRO-2", "fsdp": "FSDP"}
 EVIDENCE = {
     "measured": _("measured"),
     "same_gpu": _("same GPU"),
@@ -160,7 +161,7 @@ def settings_of(settings: Plan, language: Language = ENGLISH) -> str:
         held = language.listed([text(OFFLOADED[item]) for item in settings.offload])
         words.append(text("{parts} in RAM", parts=held))
     if settings.sharding != "none":
-        words.append(settings.sharding.upper() if settings.sharding in ("ddp", "fsdp") else settings.sharding)
+        words.append(SHARDING[settings.sharding])
     words += [
         text("{part} cut over {n} GPUs", part=text(part), n=size)
         for part, size in (

@@ -215,6 +215,21 @@ async def test_the_parts_of_an_option_sum_to_what_the_api_says(visiting: Visitin
         assert f"optimizer: {option['plan']['optimizer']}" in settings
 
 
+async def test_an_option_says_why_it_takes_so_long_and_what_each_setting_does(visiting: Visiting, site: str) -> None:
+    option = await rig(site, "explain=true")
+    workload = (await asked(site, "/api/v1/ranking?limit=1"))["workload"]
+    async with visiting() as visit:
+        await visit.go(f"/option?option={option['id']}")
+
+        steps = workload["tokens"] / workload["tokens_per_step"]
+        why = await visit.page.locator(".why-so").inner_text()
+        assert f"{steps:,.0f} steps" in why
+        assert f"{sum(option['step_parts_s'].values()):.1f} s a step: {option['days']['p50']:.0f} days" in why
+        times = workload["tokens_per_step"] / (option["plan"]["micro_batch"] * workload["model"]["seq_len"])
+        assert f"accumulated {times:,.0f} times" in await visit.page.locator(".typed").inner_text()
+        assert "RTX 4070" in await visit.page.locator(".answer .note").inner_text()
+
+
 async def test_an_old_price_is_marked_and_its_source_tells_why(visiting: Visiting, site: str) -> None:
     option = await cloud_option(site, collector="vast")
     async with visiting() as visit:

@@ -15,6 +15,7 @@ from service import store
 from service.collect.rates import rates_at
 from service.estimation.answer import Estimate, Infeasible, Plan
 from service.estimation.hardware import Machine
+from service.estimation.plans import DEFAULT_TOKENS_PER_STEP
 from service.estimation.runs import PublishedRun
 from service.estimation.workload import Workload
 from service.presentation import words
@@ -32,10 +33,12 @@ from service.web.form import address
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
 from service.web.site.drawn import drawn
+from service.web.site.plans import Setting, settings
 from service.web.site.visit import Visit
 
 MOST_PRICES: Final = 500  # of one offer, in its chart
 MOST_CARDS: Final = 3  # times the card's memory that a bar of the machine's RAM may take beside it
+LEAST_SAID: Final = 0.005  # of the hours: less that interruptions add is not worth a word
 SMALLEST_SHARE: Final = 0.02  # smaller parts of a bar are drawn as one
 
 
@@ -65,6 +68,18 @@ MEMORY: Final = (
     ("workspace", 6, _("workspace")),
     ("context", 6, _("driver and kernels")),
 )
+SURE: Final = {  # by the tier of the evidence
+    "measured": _("The speed is the one that you measured, so the range is narrow."),
+    "same_gpu": _("The speed of the {gpu} is known from published runs on it."),
+    "same_family": _(
+        "Nobody has published a run on the {gpu} that we know of; runs on other {family} cards stand in for it."
+    ),
+    "data_sheet": _(
+        "Nobody has published a run on this GPU that we know of: its speed follows from its data sheet and from cards"
+        " of other families, so the range is wide."
+    ),
+    "reference": _("The hours are those of one measured run, scaled to the {gpu}: memory is not checked."),
+}
 ORDERS: Final = {"cost": _("by cost"), "days": _("by days"), "score": _("by score")}
 BILL: Final = ("compute", "electricity", "hardware", "interruptions", "setup", "minimum", "storage", "egress")
 
@@ -121,7 +136,9 @@ async def _prices(visit: Visit, option_id: str, until: datetime, most: int) -> l
 def _machine(visit: Visit, asked: RankingRequest, found: Option | ExclusionExample) -> Machine | None:
     if found.kind == "local":
         return next((rig.machine for rig in asked.rigs if rig_title(rig) == found.title), None)
-    return next((offer.machine for offer in visit.services.market.offers.rows if offer.id == found.id), None)
+    offers = visit.services.market.offers
+    row = offers.place.get(found.id)
+    return None if row is None else offers.machine[row]
 
 
 def _estimate(services: Services, asked: RankingRequest, machine: Machine) -> Estimate | None:
@@ -250,6 +267,34 @@ class OptionView:
     def step_words(self) -> str:
         return _largest(self.step_rows, self.said, self.seconds)
 
+    @property
+    def why_words(self) -> str:
+        """Why so many days: the tokens, the steps, and what each takes."""
+        tokens, found = self.workload.tokens, self.estimate
+        if tokens is None or found is None or not self.step_rows:
+            return ""
+        said, per_step = self.said, self.workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP
+        form = _("{tokens} tokens are {steps} steps of {per_step}, at {seconds} a step: {time}.")
+        words = said.text(
+            form,
+            tokens=said.compact(tokens),
+            steps=said.number(tokens / per_step),
+            per_step=said.number(per_step),
+            seconds=self.seconds(self.step_s),
+            time=self.scale.words(found.hours.p50 / 24),
+        )
+        more = self.option.days.p50 / (found.hours.p50 / 24) - 1 if self.option else 0.0
+        if more >= LEAST_SAID:
+            words += f" {said.text(_('Interruptions add {share}.'), share=said.percent(more))}"
+        return f"{words} {self._pace_words(found)}".rstrip()
+
+    def _pace_words(self, found: Estimate) -> str:
+        if found.tokens_per_s_per_gpu is None or found.mfu is None or self.machine is None:
+            return ""
+        form = _("That is {rate} tokens a second and GPU, {share} of the matrix rate in its data sheet.")
+        rate = self.said.number(found.tokens_per_s_per_gpu.p50)
+        return self.said.text(form, rate=rate, share=self.said.percent(found.mfu))
+
     # Memory ----------------------------------------------------------------------------------------------------------
 
     @property
@@ -301,10 +346,11 @@ class OptionView:
             return words
         return f"{words} {self.said.text(_('In the machine’s RAM: {gb} GB.'), gb=gb(memory.host_needed))}"
 
-    @property
-    def settings(self) -> str:
-        """What to type, in the names of the API's plan."""
-        return settings_to_type(self.plan) if self.plan else ""
+    @cached_property
+    def settings(self) -> list[Setting]:
+        if self.plan is None or self.machine is None:
+            return []
+        return list(settings(self.plan, self.workload, self.machine.gpu_count, self.said))
 
     # Money -----------------------------------------------------------------------------------------------------------
 
@@ -336,6 +382,16 @@ class OptionView:
     # Evidence --------------------------------------------------------------------------------------------------------
 
     @property
+    def sure_words(self) -> str:
+        """How sure, by what is known of this GPU."""
+        if self.estimate is None or self.machine is None:
+            return ""
+        gpu = self.machine.gpu
+        return self.said.text(
+            SURE[self.estimate.evidence.tier], gpu=gpu.name, family=f"{gpu.vendor} {gpu.architecture}"
+        )
+
+    @property
     def runs(self) -> list[PublishedRun]:
         wanted = self.estimate.evidence.runs if self.estimate else ()
         return [run for run in self.visit.services.catalogue.runs if run.id in wanted]
@@ -360,23 +416,6 @@ def seconds(said: Language, amount: float) -> str:
 def whole_gb(said: Language, amount: float) -> str:
     """The memory of a card as its maker writes it: 12, not 12.0."""
     return said.number(amount, 0 if amount == int(amount) else 1)
-
-
-def settings_to_type(plan: Plan) -> str:
-    lines = [
-        f"micro_batch: {plan.micro_batch}",
-        f"activation_checkpointing: {plan.activation_checkpointing}",
-        f"optimizer: {plan.optimizer}",
-        f"offload: [{', '.join(plan.offload)}]",
-        f"sharding: {plan.sharding}",
-        f"compiled: {str(plan.compiled).lower()}",
-        f"flash_attention: {str(plan.flash_attention).lower()}",
-    ]
-    if plan.loss_chunk_tokens:
-        lines.append(f"loss_chunk_tokens: {plan.loss_chunk_tokens}")
-    cuts = ("tensor_parallel", "pipeline_parallel", "virtual_stages", "context_parallel")
-    lines += [f"{name}: {size}" for name in cuts if (size := getattr(plan, name)) > 1]
-    return "\n".join(lines)
 
 
 def price_words(prices: Sequence[OfferPrice], said: Language) -> str:
