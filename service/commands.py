@@ -134,8 +134,8 @@ async def _fill_if_empty(database: Database, settings: Settings, now: datetime) 
     """The first ranking tries the sources that need no key; after that, collecting is the schedule's work."""
     catalogue = known.load()
     async with database.sessions() as session:
-        is_empty = not (await store.collectors(session)).keys() - TELLS_NO_PRICE_OF_NOW
-    if not is_empty:
+        is_filled = await store.knows_prices(session, besides=TELLS_NO_PRICE_OF_NOW)
+    if is_filled:
         await collect_bundled_if_needed(database.sessions, catalogue, now)
         return
     sources = quick_sources(settings)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import httpx
 import msgspec
 import pytest
-from builders import NOON
+from builders import NOON, collected_run, observation
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
@@ -608,7 +608,21 @@ async def test_the_list_that_ships_is_stored_once(sessions: Sessions) -> None:
         stored = await store.current_prices(session, NOON)
     assert (first, again) == (True, False)
     assert len(stored) >= 250
-    assert all(price.first_seen < NOON for price in stored)
+    assert (stored.first_seen < NOON.timestamp()).all()
+
+
+async def test_what_was_set_aside_of_the_list_that_ships_is_not_judged_at_every_start(sessions: Sessions) -> None:
+    dear = [observation(f"dear {number}", 900 + number) for number in range(99)]
+    async with sessions.begin() as session:
+        await store.save_run(session, collected_run(dear))
+
+    first = await collect_bundled_if_needed(sessions, catalogue.load(), NOON)
+    again = await collect_bundled_if_needed(sessions, catalogue.load(), NOON + timedelta(days=1))
+
+    async with sessions() as session:
+        set_aside = await store.rejections(session, collector="bundled")
+    assert (first, again) == (True, False)
+    assert {row.reason for row in set_aside.items} == {"implausible"}
 
 
 async def test_two_that_start_at_once_store_the_list_that_ships_between_them(fresh_database: Database) -> None:

@@ -27,11 +27,10 @@ from service.market import (
     RememberingEstimator,
     current_ranking,
     find_option,
-    fitted_interconnect,
     load_market,
     provider_name,
-    stepped,
 )
+from service.market.pricing import fitted_interconnect, stepped
 from service.ranking.option import Option
 from service.ranking.request import RankingRequest
 
@@ -87,7 +86,7 @@ async def test_prices_are_read_in_dollars_at_the_rate_of_the_day(session: AsyncS
 
     (offer,) = (await market(session)).offers.rows
 
-    assert (offer.currency, str(offer.price_per_hour)) == ("EUR", "2.00")
+    assert (offer.currency, offer.price_per_hour) == ("EUR", 2.0)
     assert 2.0 < offer.usd_per_hour < 2.6
 
 
@@ -166,10 +165,11 @@ def test_host_memory_is_known_in_steps_so_that_there_are_few_kinds_of_machines(
 async def test_what_an_offer_includes_reaches_the_machine_and_the_reader(session: AsyncSession) -> None:
     await remember(session, observation(gpu_count=8, host_memory_gb=1900.0, vcpus=208.0, interconnect="pcie"))
 
-    (offer,) = (await market(session)).offers.rows
+    loaded = await market(session)
 
+    (offer,), (machine,) = loaded.offers.rows, loaded.machines
     assert (offer.host_memory_gb, offer.vcpus, offer.interconnect) == (1900.0, 208.0, "pcie")
-    assert (offer.machine.host_memory_gb, offer.machine.interconnect) == (1024.0, "pcie_p2p")
+    assert (machine.host_memory_gb, machine.interconnect) == (1024.0, "pcie_p2p")
 
 
 # How they are told apart, and how old they are -----------------------------------------------------------------------
@@ -182,7 +182,7 @@ async def test_a_title_names_machine_provider_tier_and_purchase(session: AsyncSe
         observation("b", seller="Bob", pricing=PurchaseOption.RESERVED, term_months=12),
     )
 
-    titles = [offer.title for offer in (await market(session, cloud=Facts("The Cloud"))).offers.rows]
+    titles = (await market(session, cloud=Facts("The Cloud"))).offers.title.column
 
     assert titles == [
         "1x H100 SXM at The Cloud by Bob, reserved for 12 months",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
-from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -18,8 +17,8 @@ from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
 from service.ranking.cost import interruption_growth
 from service.ranking.describe import offer_title
-from service.ranking.offers import Estimates, Offers, PricedOffer
-from service.ranking.option import ExclusionExample, MarketState, Option, Ranking
+from service.ranking.offers import Coded, Estimates, Offers
+from service.ranking.option import CloudOffer, ExclusionExample, MarketState, Option, Ranking
 from service.ranking.rank import find, rank, rank_with_sketch
 from service.ranking.request import RankingRequest
 
@@ -41,13 +40,10 @@ def offer(
     country: str | None = None,
     seen_hours_ago: float = 0,
     stale: bool = False,
-) -> PricedOffer:
-    rented = machine(card, gpus)
+) -> CloudOffer:
     term = 12 if pricing == "reserved" else None
-    return PricedOffer(
+    return CloudOffer(
         id=name,
-        title=offer_title(rented, provider, None, None, pricing, term),
-        machine=rented,
         provider=provider,
         seller=None,
         collector=provider,
@@ -55,9 +51,12 @@ def offer(
         tier=None,
         region=region,
         country=country,
+        gpu=card,
+        gpu_count=gpus,
+        memory_gb=machine(card, gpus).gpu.memory_gb,
         pricing=pricing,
         term_months=term,
-        price_per_hour=Decimal(str(usd)),
+        price_per_hour=usd,
         currency="USD",
         usd_per_hour=usd,
         available=available,
@@ -67,7 +66,24 @@ def offer(
         source_url="https://acme.example/prices",
         stale=stale,
         count_is_derived=False,
+        upfront=None,
+        vcpus=None,
+        host_memory_gb=None,
+        disk_gb=None,
+        interconnect=None,
+        network_gbit_s=None,
+        attribution=None,
     )
+
+
+def offers_of(rows: Sequence[CloudOffer]) -> Offers:
+    """As a market has them."""
+    titles = [
+        offer_title(row.gpu, row.gpu_count, row.provider, row.seller, row.tier, row.pricing, row.term_months)
+        for row in rows
+    ]
+    told = {field.name: Coded.of([getattr(row, field.name) for row in rows]) for field in fields(CloudOffer)}
+    return Offers.of(Coded.of(titles), Coded.of([machine(row.gpu, row.gpu_count) for row in rows]), told)
 
 
 def hours(p50: float, *, sigma: float = 0.1) -> Estimate:
@@ -87,23 +103,23 @@ def takes(rented: Machine) -> Estimate | Infeasible:
     return hours(alone / rented.gpu_count)
 
 
-def ranked(offers: Sequence[PricedOffer], asked: RankingRequest | None = None) -> Ranking:
+def ranked(offers: Sequence[CloudOffer], asked: RankingRequest | None = None) -> Ranking:
     asked = asked or request()
-    columns = Offers.of(offers)
+    columns = offers_of(offers)
     estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
     return rank(asked, columns, estimates, of_rigs, now=NOON, market=MARKET)
 
 
-def found(option_id: str, offers: Sequence[PricedOffer], asked: RankingRequest) -> Option | ExclusionExample | None:
-    columns = Offers.of(offers)
+def found(option_id: str, offers: Sequence[CloudOffer], asked: RankingRequest) -> Option | ExclusionExample | None:
+    columns = offers_of(offers)
     estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
     return find(option_id, asked, columns, estimates, of_rigs, now=NOON)
 
 
-def sketch(offers: Sequence[PricedOffer], asked: RankingRequest, most: int) -> tuple[Ranking, tuple[Option, ...]]:
-    columns = Offers.of(offers)
+def sketch(offers: Sequence[CloudOffer], asked: RankingRequest, most: int) -> tuple[Ranking, tuple[Option, ...]]:
+    columns = offers_of(offers)
     estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
     of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
     return rank_with_sketch(asked, columns, estimates, of_rigs, now=NOON, market=MARKET, most=most)
@@ -452,7 +468,7 @@ def test_a_machine_that_is_too_small_is_excluded_with_what_it_lacks() -> None:
 
 
 def test_a_pinned_plan_that_does_not_fit_is_an_exclusion() -> None:
-    columns = Offers.of([offer()])
+    columns = offers_of([offer()])
     does_not_fit = replace(hours(10), fits=False, lacks_gb=2.0)
 
     ranking = rank(request(), columns, Estimates.of([does_not_fit]), Estimates.of([]), now=NOON, market=MARKET)
@@ -589,7 +605,7 @@ some_requests = st.builds(
 
 @given(some_offers, some_requests)
 def test_what_is_considered_is_ranked_or_excluded_and_never_lost(
-    offers: list[PricedOffer], asked: RankingRequest
+    offers: list[CloudOffer], asked: RankingRequest
 ) -> None:
     ranking = ranked(offers, asked)
 
@@ -600,7 +616,7 @@ def test_what_is_considered_is_ranked_or_excluded_and_never_lost(
 
 @given(some_offers, some_requests)
 def test_each_offer_that_passes_the_filters_is_in_exactly_one_row(
-    offers: list[PricedOffer], asked: RankingRequest
+    offers: list[CloudOffer], asked: RankingRequest
 ) -> None:
     grouped = ranked(offers, replace(asked, deadline_days=None, budget_usd=None))
     alone = ranked(offers, replace(asked, deadline_days=None, budget_usd=None, per="offer"))
@@ -609,21 +625,21 @@ def test_each_offer_that_passes_the_filters_is_in_exactly_one_row(
 
 
 @given(some_offers, some_requests)
-def test_the_parts_of_a_cost_make_the_cost(offers: list[PricedOffer], asked: RankingRequest) -> None:
+def test_the_parts_of_a_cost_make_the_cost(offers: list[CloudOffer], asked: RankingRequest) -> None:
     for option in ranked(offers, asked).options:
         assert sum(option.cost_breakdown_usd.values()) == pytest.approx(option.cost_usd.p50)
         assert option.score_usd == pytest.approx(option.cost_usd.p50 + asked.usd_per_day * option.days.p50)
 
 
 @given(some_offers, some_requests)
-def test_what_is_ranked_keeps_the_deadline_and_the_budget(offers: list[PricedOffer], asked: RankingRequest) -> None:
+def test_what_is_ranked_keeps_the_deadline_and_the_budget(offers: list[CloudOffer], asked: RankingRequest) -> None:
     for option in ranked(offers, asked).options:
         assert asked.deadline_days is None or option.days.p50 <= asked.deadline_days
         assert asked.budget_usd is None or option.cost_usd.p50 <= asked.budget_usd
 
 
 @given(some_offers, some_requests)
-def test_the_chances_of_being_cheapest_sum_to_one(offers: list[PricedOffer], asked: RankingRequest) -> None:
+def test_the_chances_of_being_cheapest_sum_to_one(offers: list[CloudOffer], asked: RankingRequest) -> None:
     ranking = ranked(offers, asked)
 
     total = sum(option.probability_cheapest or 0 for option in ranking.options)
@@ -632,7 +648,7 @@ def test_the_chances_of_being_cheapest_sum_to_one(offers: list[PricedOffer], ask
 
 @given(some_offers, some_requests)
 def test_the_frontier_is_what_no_other_beats_on_both_cost_and_days(
-    offers: list[PricedOffer], asked: RankingRequest
+    offers: list[CloudOffer], asked: RankingRequest
 ) -> None:
     options = ranked(offers, asked).options
 
@@ -646,7 +662,7 @@ def test_the_frontier_is_what_no_other_beats_on_both_cost_and_days(
 
 
 @given(some_offers, some_requests)
-def test_the_order_is_by_what_was_asked(offers: list[PricedOffer], asked: RankingRequest) -> None:
+def test_the_order_is_by_what_was_asked(offers: list[CloudOffer], asked: RankingRequest) -> None:
     options = ranked(offers, asked).options
 
     keys = {"cost": lambda o: o.cost_usd.p50, "days": lambda o: o.days.p50, "score": lambda o: o.score_usd}
@@ -655,12 +671,12 @@ def test_the_order_is_by_what_was_asked(offers: list[PricedOffer], asked: Rankin
 
 
 @given(some_offers, st.integers(0, 24), st.floats(0.1, 0.99))
-def test_a_cheaper_price_never_lowers_an_options_place(offers: list[PricedOffer], which: int, share: float) -> None:
+def test_a_cheaper_price_never_lowers_an_options_place(offers: list[CloudOffer], which: int, share: float) -> None:
     if not offers:
         return
     which %= len(offers)
     cheaper = [*offers]
-    cheaper[which] = offers[which]._replace(usd_per_hour=offers[which].usd_per_hour * share)
+    cheaper[which] = replace(offers[which], usd_per_hour=offers[which].usd_per_hour * share)
     asked = request(rigs=(rig(),), pricing=frozenset({"on_demand", "spot", "reserved"}))
 
     before = {option.id: option.rank for option in ranked(offers, asked).options}
@@ -670,7 +686,7 @@ def test_a_cheaper_price_never_lowers_an_options_place(offers: list[PricedOffer]
 
 
 @given(some_offers, some_requests)
-def test_the_answer_is_out_of_stock_only_if_all_is(offers: list[PricedOffer], asked: RankingRequest) -> None:
+def test_the_answer_is_out_of_stock_only_if_all_is(offers: list[CloudOffer], asked: RankingRequest) -> None:
     ranking = ranked(offers, asked)
 
     may_be_had = [option for option in ranking.options if option.offer is None or option.offer.available is not False]

@@ -6,10 +6,12 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import NOON, collected_run, observation, offer, rejection
 from sqlalchemy import func, select, text, update
@@ -20,9 +22,11 @@ from providers.base import PurchaseOption
 from service import store
 from service.checks import LastPrice
 from service.database import Database
-from service.store import CurrentPrice, Price, Run, Sku, StoredRejection
+from service.store import Price, Run, Sku, StoredRejection
+from service.store.prices import NUMBERS, TEXTS
 
 HOUR = timedelta(hours=1)
+SEEN_AT = ("first_seen", "last_seen")
 DAY = timedelta(days=1)
 
 
@@ -32,13 +36,23 @@ async def see(session: AsyncSession, at: datetime, **usd: float | str) -> store.
     return await store.save_run(session, collected_run(seen, at=at))
 
 
-async def prices_at(session: AsyncSession, at: datetime) -> Mapping[str, Decimal]:
-    return {price.instance_type: price.price_per_hour for price in await store.current_prices(session, at)}
+async def prices_at(session: AsyncSession, at: datetime) -> Mapping[str, float]:
+    prices = await store.current_prices(session, at)
+    return dict(zip(prices.instance_type, prices.price_per_hour.tolist(), strict=True))
 
 
-async def only_price(session: AsyncSession, at: datetime) -> CurrentPrice:
-    (price,) = await store.current_prices(session, at)
-    return price
+async def ids_at(session: AsyncSession, at: datetime) -> Mapping[str, str]:
+    prices = await store.current_prices(session, at)
+    return dict(zip(prices.instance_type, prices.offer_id, strict=True))
+
+
+async def only_price(session: AsyncSession, at: datetime) -> SimpleNamespace:
+    """The one that is current, with what is missing as None and its times as times."""
+    prices = await store.current_prices(session, at)
+    assert len(prices) == 1
+    found = {name: getattr(prices, name)[0] or None for name in TEXTS}
+    found |= {name: None if np.isnan(getattr(prices, name)[0]) else getattr(prices, name)[0] for name in NUMBERS}
+    return SimpleNamespace(**found | {name: datetime.fromtimestamp(found[name], UTC) for name in SEEN_AT})
 
 
 async def count(session: AsyncSession, table: type[store.Table]) -> int:
@@ -81,11 +95,12 @@ async def test_an_observation_comes_back_as_it_was_seen(session: AsyncSession) -
     await store.save_run(session, collected_run([seen]))
 
     price = await only_price(session, NOON)
-    as_asked = price._asdict()
-    assert {name: as_asked[name] for name in seen.__slots__ if name in as_asked} == {
-        name: getattr(seen, name) for name in seen.__slots__ if name in as_asked
+    told = [name for name in seen.__slots__ if hasattr(price, name)]
+    assert {name: getattr(price, name) for name in told} == {
+        name: float(value) if isinstance(value := getattr(seen, name), Decimal) else value for name in told
     }
     assert (price.first_seen, price.last_seen) == (NOON - DAY, NOON - DAY)
+    assert await session.scalar(select(Price.price_per_hour)) == seen.price_per_hour
 
 
 async def test_a_price_seen_again_is_the_same_price_for_longer(session: AsyncSession) -> None:
@@ -121,7 +136,7 @@ async def test_availability_is_news_but_no_new_price(session: AsyncSession) -> N
     again = await store.save_run(session, collected_run([later], at=NOON + HOUR))
 
     assert (again.opened, again.closed, again.extended) == (0, 0, 1)
-    assert (await only_price(session, NOON + HOUR)).available is False
+    assert (await only_price(session, NOON + HOUR)).available == 0
 
 
 async def test_what_is_said_about_a_sku_may_change_without_its_price(session: AsyncSession) -> None:
@@ -145,10 +160,10 @@ async def test_more_to_pay_at_the_start_is_another_price(session: AsyncSession) 
 
 async def test_the_same_thing_sold_has_the_same_id_whatever_it_costs(session: AsyncSession) -> None:
     await see(session, NOON, small=2, large=9)
-    before = {price.instance_type: price.offer_id for price in await store.current_prices(session, NOON)}
+    before = await ids_at(session, NOON)
     await see(session, NOON + HOUR, small=3, large=9)
 
-    after = {price.instance_type: price.offer_id for price in await store.current_prices(session, NOON + HOUR)}
+    after = await ids_at(session, NOON + HOUR)
     assert before == after
     assert len(set(after.values())) == 2
     assert all(len(offer_id) == 12 for offer_id in after.values())
@@ -177,7 +192,7 @@ async def test_whatever_tells_two_skus_apart_keeps_their_prices_apart(
     again = await store.save_run(session, collected_run([one, other]))
 
     assert again.opened == 0
-    assert sorted(price.price_per_hour for price in await store.current_prices(session, NOON)) == [2, 3]
+    assert sorted((await store.current_prices(session, NOON)).price_per_hour) == [2, 3]
 
 
 async def test_collectors_do_not_touch_each_other(session: AsyncSession) -> None:
@@ -185,7 +200,7 @@ async def test_collectors_do_not_touch_each_other(session: AsyncSession) -> None
     for _ in range(4):
         await store.save_run(session, collected_run([observation("same", 3, collector="two", provider="one")]))
 
-    assert sorted(price.price_per_hour for price in await store.current_prices(session, NOON)) == [2, 3]
+    assert sorted((await store.current_prices(session, NOON)).price_per_hour) == [2, 3]
 
 
 # Missed --------------------------------------------------------------------------------------------------------------
@@ -243,7 +258,7 @@ async def test_a_bundled_price_counts_from_its_own_date(session: AsyncSession) -
 
     await store.save_run(session, collected_run([seen]))
 
-    assert await store.current_prices(session, NOON - 31 * DAY) == []
+    assert len(await store.current_prices(session, NOON - 31 * DAY)) == 0
     assert (await only_price(session, NOON - 30 * DAY)).first_seen == NOON - 30 * DAY
 
 
@@ -279,8 +294,7 @@ async def test_what_comes_back_with_an_old_date_is_current_from_where_it_was_clo
         await see(session, NOON + hours * HOUR, large=9)
     await store.save_run(session, collected_run([dated, observation("large", 9)], at=NOON + 4 * HOUR))
 
-    at_closing = [price for price in await store.current_prices(session, NOON + 3 * HOUR) if price.gpu_count == 1]
-    assert sorted(price.instance_type for price in at_closing) == ["large", "small"]
+    assert sorted(await prices_at(session, NOON + 3 * HOUR)) == ["large", "small"]
 
 
 async def test_as_of_a_day_nothing_was_seen_later_than_that_day(session: AsyncSession) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from socket import getaddrinfo
 from typing import Final
@@ -23,13 +24,14 @@ from providers.base import Provider
 from providers.bundled import Bundled
 from service import store
 from service.catalogue import Catalogue
-from service.checks import CollectedRun
+from service.checks import CollectedRun, LastPrice, SkuKey
 from service.collect.claim import Sessions
 from service.collect.client import make_client
 from service.collect.run import collect, shipped
 from service.settings import Settings
 from service.store.saving import outcome_of
 
+MOST_SET_ASIDE: Final = 1000  # of the list that ships, which is shorter
 FIRST_SECONDS: Final = 20.0
 NO_ANSWER_SECONDS: Final = 4.5  # nobody answered until then: nobody will
 RESOLVE_SECONDS: Final = 2.5
@@ -194,11 +196,19 @@ def _resolve(host: str, loop: asyncio.AbstractEventLoop, found: asyncio.Queue[bo
 
 
 async def collect_bundled_if_needed(sessions: Sessions, catalogue: Catalogue, now: datetime) -> bool:
-    """Store the list that ships when the store does not hold just that list; whether it did. Cheap when it does."""
-    async with sessions() as session:
-        held = (await store.previous(session, Bundled.slug)).prices
-    if held == {seen.key: seen.last_price for seen in shipped(catalogue, now)}:
+    """Store the list that ships when the store has not been told just that list; whether it did. Cheap when it has."""
+    if await _was_told(sessions, {seen.key: seen.last_price for seen in shipped(catalogue, now)}):
         return False
     async with httpx.AsyncClient() as unused:
         await collect(Bundled, client=unused, secrets={}, sessions=sessions, catalogue=catalogue, now=now, waits=True)
     return True
+
+
+async def _was_told(sessions: Sessions, ships: Mapping[SkuKey, LastPrice]) -> bool:
+    """Whether the store holds just these prices; but for those that it set aside, which it would set aside again."""
+    async with sessions() as session:
+        held = (await store.previous(session, Bundled.slug)).prices
+        set_aside = await store.rejections(session, collector=Bundled.slug, newest=True, limit=MOST_SET_ASIDE)
+    refused = {(row.offer["instance_type"], Decimal(str(row.offer["price_per_hour"]))) for row in set_aside.items}
+    missing = [(key.instance_type, price.price_per_hour) for key, price in ships.items() if held.get(key) != price]
+    return held.keys() <= ships.keys() and refused.issuperset(missing)

@@ -11,48 +11,12 @@ from service import store
 from service.catalogue import Catalogue, Electricity, GpuSheet, UnknownGpu
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
 from service.estimation.hardware import Gpu, Machine
-from service.ranking.offers import PricedOffer
+from service.ranking.option import CloudOffer
 from service.rates import Rates
 
 Source = Literal["live", "catalogue", "bundled", "rates"]
 
 FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferRow:
-    """One current price: the whole machine by the hour, as published and in dollars."""
-
-    id: str
-    provider: str
-    seller: str | None
-    collector: str
-    instance_type: str
-    tier: str | None
-    region: str | None
-    country: str | None
-    gpu: str
-    gpu_count: int
-    memory_gb: float
-    pricing: str
-    term_months: int | None
-    price_per_hour: float
-    currency: str
-    usd_per_hour: float
-    available: bool | None
-    first_seen: datetime
-    observed_at: datetime
-    source: str
-    source_url: str | None
-    stale: bool
-    count_is_derived: bool
-    upfront: float | None  # of a reserved price, as published: what is paid at the start of the term, in all
-    vcpus: float | None  # what the price includes; None: not said
-    host_memory_gb: float | None
-    disk_gb: float | None
-    interconnect: str | None  # between its GPUs: nvlink, pcie
-    network_gbit_s: float | None  # between machines
-    attribution: str | None  # whom a licence says to name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,41 +74,6 @@ def offer_price(price: store.PastPrice, rates: Rates) -> OfferPrice:
         "usd_per_gpu_hour": usd_per_hour / price.gpu_count,
     }
     return OfferPrice(id=price.offer_id, **kept | amounts)
-
-
-def offer_row(offer: PricedOffer) -> OfferRow:
-    return OfferRow(
-        id=offer.id,
-        provider=offer.provider,
-        seller=offer.seller,
-        collector=offer.collector,
-        instance_type=offer.instance_type,
-        tier=offer.tier,
-        region=offer.region,
-        country=offer.country,
-        gpu=offer.machine.gpu.name,
-        gpu_count=offer.machine.gpu_count,
-        memory_gb=offer.machine.gpu.memory_gb,
-        pricing=offer.pricing,
-        term_months=offer.term_months,
-        price_per_hour=float(offer.price_per_hour),
-        currency=offer.currency,
-        usd_per_hour=offer.usd_per_hour,
-        available=offer.available,
-        first_seen=offer.first_seen,
-        observed_at=offer.observed_at,
-        source=offer.source,
-        source_url=offer.source_url,
-        stale=offer.stale,
-        count_is_derived=offer.count_is_derived,
-        upfront=None if offer.upfront is None else float(offer.upfront),
-        vcpus=offer.vcpus,
-        host_memory_gb=offer.host_memory_gb,
-        disk_gb=offer.disk_gb,
-        interconnect=offer.interconnect,
-        network_gbit_s=offer.network_gbit_s,
-        attribution=offer.attribution,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,12 +175,12 @@ class GpuAnswer:
     unverified: tuple[str, ...]
     notes: str
     offers: int
-    cheapest_offer: OfferRow | None  # per GPU, whatever its purchase option; in stock or not said, where there is any
+    cheapest_offer: CloudOffer | None  # per GPU, whatever its purchase option; in stock or not said, where there is any
     cheapest_usd_per_gpu_hour: float | None
     evidence: GpuEvidence
 
 
-def gpu_answer(sheet: GpuSheet, runs: tuple[str, ...], offers: int, cheapest: PricedOffer | None) -> GpuAnswer:
+def gpu_answer(sheet: GpuSheet, runs: tuple[str, ...], offers: int, cheapest: CloudOffer | None) -> GpuAnswer:
     gpu = sheet.gpu
     return GpuAnswer(
         **_data_sheet(gpu),
@@ -263,8 +192,8 @@ def gpu_answer(sheet: GpuSheet, runs: tuple[str, ...], offers: int, cheapest: Pr
         unverified=sheet.unverified,
         notes=sheet.notes,
         offers=offers,
-        cheapest_offer=offer_row(cheapest) if cheapest else None,
-        cheapest_usd_per_gpu_hour=cheapest.usd_per_hour / cheapest.machine.gpu_count if cheapest else None,
+        cheapest_offer=cheapest,
+        cheapest_usd_per_gpu_hour=cheapest.usd_per_hour / cheapest.gpu_count if cheapest else None,
         evidence=GpuEvidence(runs=runs, matmul_tflops=gpu.matmul_bf16_tflops, matmul_sources=sheet.matmul_sources),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.ranking.cost import HOURS_PER_DAY, usd_per_hour_of_electricity, usd_per_hour_of_hardware
-from service.ranking.offers import PricedOffer
+from service.ranking.option import CloudOffer
 from service.ranking.request import Rig
 from service.ranking.ways import Ways
 
@@ -14,10 +14,10 @@ def electricity_usd_per_kwh(rig: Rig, hours: float, cloud_usd: float) -> float |
     return _positive(for_electricity, rig.watts / 1000 * hours)
 
 
-def cloud_usd_per_gpu_hour(offer: PricedOffer, cloud_usd: float, local_usd: float) -> float | None:
+def cloud_usd_per_gpu_hour(offer: CloudOffer, cloud_usd: float, local_usd: float) -> float | None:
     """The rent below which the cloud costs less. None: owning is free."""
     billed_hours = cloud_usd / offer.usd_per_hour
-    return _positive(local_usd, billed_hours * offer.machine.gpu_count)
+    return _positive(local_usd, billed_hours * offer.gpu_count)
 
 
 def usd_per_day(local_usd: float, cloud_usd: float, local_hours: float, cloud_hours: float) -> float | None:

@@ -11,7 +11,7 @@ from service.estimation.hardware import Machine
 from service.estimation.scaling import own_interconnect
 from service.estimation.workload import Reference, Workload
 from service.ranking.cost import ownership_bill, rent_bill
-from service.ranking.offers import PricedOffer, lacks_gb
+from service.ranking.offers import lacks_gb
 from service.ranking.option import BillLine, CloudOffer, ExclusionExample, Option, OptionMachine, RigUse
 from service.ranking.request import RankingRequest, Rig
 from service.ranking.ways import OVER_BUDGET, OVER_DEADLINE, Ways
@@ -35,7 +35,7 @@ def option(
         kind="local" if rig else "cloud",
         title=title(ways, place),
         machine=_machine(ways.machine(place)),
-        offer=_cloud_offer(offer) if offer else None,
+        offer=offer,
         rig=_rig_use(rig) if rig else None,
         plan=estimate.plan,
         hours=hours,
@@ -57,8 +57,8 @@ def option(
 
 
 def title(ways: Ways, place: int) -> str:
-    rig, offer = ways.rig(place), ways.offer(place)
-    return offer.title if offer else rig_title(rig) if rig else ""
+    rig, row = ways.rig(place), ways.offer_row(place)
+    return rig_title(rig) if rig else ways.offers.title[row] if row is not None else ""
 
 
 def rig_title(rig: Rig) -> str:
@@ -70,19 +70,19 @@ def rig_title(rig: Rig) -> str:
 
 
 def offer_title(
-    machine: Machine, provider: str, seller: str | None, tier: str | None, pricing: str, term_months: int | None
+    gpu: str, gpu_count: int, provider: str, seller: str | None, tier: str | None, pricing: str, term_months: int | None
 ) -> str:
     """8x H100 SXM at RunPod (secure), spot; providers by the name that people write."""
     where = f"{provider} by {seller}" if seller else provider
     how = {"on_demand": "", "spot": ", spot", "reserved": f", reserved for {term_months} months"}[pricing]
-    return f"{machine.gpu_count}x {machine.gpu.name} at {where}{f' ({tier})' if tier else ''}{how}"
+    return f"{gpu_count}x {gpu} at {where}{f' ({tier})' if tier else ''}{how}"
 
 
 def option_id(ways: Ways, place: int) -> str:
     """The id of an offer, or of a rig: by its title, so that a link holds when its electricity price changes."""
-    offer = ways.offer(place)
-    if offer:
-        return offer.id
+    row = ways.offer_row(place)
+    if row is not None:
+        return ways.offers.id(row)
     titles = [rig_title(rig) for rig in ways.rigs]
     way = int(ways.way[place])
     twins = titles[:way].count(titles[way])
@@ -128,36 +128,6 @@ def _machine(machine: Machine) -> OptionMachine:
     )
 
 
-def _cloud_offer(offer: PricedOffer) -> CloudOffer:
-    return CloudOffer(
-        provider=offer.provider,
-        seller=offer.seller,
-        collector=offer.collector,
-        instance_type=offer.instance_type,
-        tier=offer.tier,
-        region=offer.region,
-        country=offer.country,
-        pricing=offer.pricing,
-        term_months=offer.term_months,
-        usd_per_hour=offer.usd_per_hour,
-        available=offer.available,
-        observed_at=offer.observed_at,
-        first_seen=offer.first_seen,
-        source=offer.source,
-        stale=offer.stale,
-        price_per_hour=float(offer.price_per_hour),
-        currency=offer.currency,
-        upfront=None if offer.upfront is None else float(offer.upfront),
-        vcpus=offer.vcpus,
-        host_memory_gb=offer.host_memory_gb,
-        disk_gb=offer.disk_gb,
-        interconnect=offer.interconnect,
-        network_gbit_s=offer.network_gbit_s,
-        source_url=offer.source_url,
-        attribution=offer.attribution,
-    )
-
-
 def _rig_use(rig: Rig) -> RigUse:
     return RigUse(
         electricity_usd_per_kwh=rig.electricity_usd_per_kwh,
@@ -167,7 +137,7 @@ def _rig_use(rig: Rig) -> RigUse:
     )
 
 
-def _bill(rig: Rig | None, offer: PricedOffer | None, estimate: Estimate, growth: float) -> tuple[BillLine, ...]:
+def _bill(rig: Rig | None, offer: CloudOffer | None, estimate: Estimate, growth: float) -> tuple[BillLine, ...]:
     hours = float(estimate.hours.p50)
     if offer:
         price = f"{offer.source} price seen {offer.observed_at:%Y-%m-%d %H:%M} UTC"
@@ -176,13 +146,13 @@ def _bill(rig: Rig | None, offer: PricedOffer | None, estimate: Estimate, growth
     return ownership_bill(rig, hours) if rig else ()
 
 
-def _notes(offer: PricedOffer | None, estimate: Estimate, growth: float) -> tuple[str, ...]:
+def _notes(offer: CloudOffer | None, estimate: Estimate, growth: float) -> tuple[str, ...]:
     """What a reader has to know about this way and none of its numbers says."""
     return (*(_offer_notes(offer, growth) if offer else ()), *estimate.notes)
 
 
-def _offer_notes(offer: PricedOffer, growth: float) -> Iterator[str]:
-    count = offer.machine.gpu_count
+def _offer_notes(offer: CloudOffer, growth: float) -> Iterator[str]:
+    count = offer.gpu_count
     if offer.available is False:
         yield "out of stock when last seen"
     if offer.stale:

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from operator import attrgetter
-from typing import Generic, NamedTuple, TypeVar
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.estimation.answer import Estimate, Infeasible
 from service.estimation.hardware import Machine
+from service.ranking.option import CloudOffer
 
 Value = TypeVar("Value", bound=Hashable)
+Other = TypeVar("Other", bound=Hashable)
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-class PricedOffer(NamedTuple):
-    """One current price in dollars, with what a reader is told about it."""
-
-    id: str  # stable while the offer stands
-    title: str  # 8x H100 SXM at RunPod (secure), spot
-    machine: Machine
-    provider: str
-    seller: str | None
-    collector: str
-    instance_type: str
-    tier: str | None
-    region: str | None
-    country: str | None
-    pricing: str
-    term_months: int | None
-    price_per_hour: Decimal  # as published
-    currency: str
-    usd_per_hour: float
-    available: bool | None
-    observed_at: datetime
-    first_seen: datetime
-    source: str
-    source_url: str | None
-    stale: bool
-    count_is_derived: bool
-    upfront: Decimal | None = None  # of a reserved price, in its currency: what is paid at the start, in all
-    vcpus: float | None = None  # what the price includes; None: not said
-    host_memory_gb: float | None = None
-    disk_gb: float | None = None
-    interconnect: str | None = None
-    network_gbit_s: float | None = None
-    attribution: str | None = None  # whom a licence says to name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +31,38 @@ class Coded(Generic[Value]):
     @classmethod
     def of(cls, column: Sequence[Value]) -> Coded[Value]:
         code = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        return cls(tuple(code), np.fromiter((code[value] for value in column), np.int64, len(column)))
+        return cls(tuple(code), np.fromiter(map(code.__getitem__, column), np.int64, len(column)))
+
+    @classmethod
+    def of_numbers(cls, column: Floats, read: Callable[[float], Value]) -> Coded[Value]:
+        """Numbers, each read as what it says; one that is none (NaN) too."""
+        numbers, codes = np.unique(column, return_inverse=True)
+        return cls(tuple(map(read, numbers.tolist())), codes)
+
+    @classmethod
+    def distinct(cls, column: Sequence[Value]) -> Coded[Value]:
+        """A column in which hardly any value comes twice."""
+        return cls(tuple(column), np.arange(len(column)))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> Value:
+        return self.values[int(self.codes[row])]
+
+    def at(self, rows: Integers) -> Coded[Value]:
+        """These rows, in this order."""
+        return Coded(self.values, self.codes[rows])
+
+    @property
+    def column(self) -> list[Value]:
+        """Value by value."""
+        return list(map(self.values.__getitem__, self.codes.tolist()))
+
+    def mapped(self, function: Callable[[Value], Other]) -> Coded[Other]:
+        """The same column with something else for each value."""
+        others = Coded.of([function(value) for value in self.values])
+        return Coded(others.values, others.codes[self.codes])
 
     def is_one_of(self, wanted: Iterable[Value]) -> Bools:
         """Which rows hold one of these values."""
@@ -73,55 +70,98 @@ class Coded(Generic[Value]):
         return np.array([value in chosen for value in self.values], bool)[self.codes]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Offers:
     """Every current price, by title and id: that order breaks ties, so that a ranking never depends on chance."""
 
-    rows: tuple[PricedOffer, ...]
+    title: Coded[str]  # 8x H100 SXM at RunPod (secure), spot
     machine: Coded[Machine]
     kind: Coded[tuple[str, int]]  # GPU and count
-    provider: Coded[str]
-    region: Coded[str | None]
-    country: Coded[str | None]
-    pricing: Coded[str]
+    told: Mapping[str, Coded[Any]]  # what a reader is told of each, by the fields of CloudOffer
     gpu_count: Integers
     usd_per_hour: Floats
     is_spot: Bools
     known_unavailable: Bools
+    is_stale: Bools
     observed_at: Floats  # seconds since 1970
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.usd_per_hour)
 
     @classmethod
-    def of(cls, priced: Iterable[PricedOffer]) -> Offers:
-        rows = tuple(sorted(priced, key=attrgetter("title", "id")))
-        machine = _coded_machines([row.machine for row in rows])
-        kinds = [(kind.gpu.name, kind.gpu_count) for kind in machine.values]
-        kind = Coded.of(kinds)
-        pricing = Coded.of([row.pricing for row in rows])
+    def of(cls, title: Coded[str], machine: Coded[Machine], told: Mapping[str, Coded[Any]]) -> Offers:
+        """Columns in any order, but all in the same."""
+        order = _by_title(title, told["id"])
+        machine, told = machine.at(order), {name: column.at(order) for name, column in told.items()}
         return cls(
-            rows=rows,
+            title=title.at(order),
             machine=machine,
-            kind=Coded(kind.values, kind.codes[machine.codes]),
-            provider=Coded.of([row.provider for row in rows]),
-            region=Coded.of([row.region for row in rows]),
-            country=Coded.of([row.country for row in rows]),
-            pricing=pricing,
-            gpu_count=np.array([count for _, count in kinds], np.int64)[machine.codes],
-            usd_per_hour=np.array([row.usd_per_hour for row in rows], np.float64),
-            is_spot=pricing.is_one_of({"spot"}),
-            known_unavailable=np.array([row.available is False for row in rows], bool),
-            observed_at=np.array([row.observed_at.timestamp() for row in rows], np.float64),
+            kind=machine.mapped(lambda kind: (kind.gpu.name, kind.gpu_count)),
+            told=told,
+            gpu_count=_numbers(told["gpu_count"]).astype(np.int64),
+            usd_per_hour=_numbers(told["usd_per_hour"]),
+            is_spot=told["pricing"].is_one_of({"spot"}),
+            known_unavailable=told["available"].is_one_of({False}),
+            is_stale=told["stale"].is_one_of({True}),
+            observed_at=_numbers(told["observed_at"].mapped(lambda at: at.timestamp())),
         )
 
+    @property
+    def provider(self) -> Coded[str]:
+        return self.told["provider"]
 
-def _coded_machines(machines: Sequence[Machine]) -> Coded[Machine]:
-    """As `Coded.of`, but a machine that many rows share is hashed once: its data sheet is long."""
-    objects = {id(machine): machine for machine in machines}
-    distinct = Coded.of(list(objects.values()))
-    code = dict(zip(objects, distinct.codes.tolist(), strict=True))
-    return Coded(distinct.values, np.fromiter((code[id(machine)] for machine in machines), np.int64, len(machines)))
+    @property
+    def collector(self) -> Coded[str]:
+        return self.told["collector"]
+
+    @property
+    def gpu(self) -> Coded[str]:
+        return self.told["gpu"]
+
+    @property
+    def region(self) -> Coded[str | None]:
+        return self.told["region"]
+
+    @property
+    def country(self) -> Coded[str | None]:
+        return self.told["country"]
+
+    @property
+    def pricing(self) -> Coded[str]:
+        return self.told["pricing"]
+
+    @property
+    def source(self) -> Coded[str]:
+        return self.told["source"]
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """In which row an offer stands, by its id."""
+        ids = self.told["id"]
+        return {ids.values[code]: row for row, code in enumerate(ids.codes.tolist())}
+
+    def id(self, row: int) -> str:
+        return str(self.told["id"][row])
+
+    def row(self, row: int) -> CloudOffer:
+        """One offer as a reader is told of it."""
+        return CloudOffer(**{name: column[row] for name, column in self.told.items()})
+
+    @cached_property
+    def rows(self) -> tuple[CloudOffer, ...]:
+        """All of them: a ranking shows a few, and needs none of the others in words."""
+        columns = zip(*(column.column for column in self.told.values()), strict=True)
+        return tuple(CloudOffer(**dict(zip(self.told, values, strict=True))) for values in columns)
+
+
+def _by_title(title: Coded[str], ids: Coded[str]) -> Integers:
+    place = {text: number for number, text in enumerate(sorted(title.values))}
+    places = np.fromiter(map(place.__getitem__, title.values), np.int64, len(title.values))
+    return np.lexsort([np.array(ids.values or [""])[ids.codes], places[title.codes]])
+
+
+def _numbers(column: Coded[Any]) -> Floats:
+    return np.array(column.values, np.float64)[column.codes]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

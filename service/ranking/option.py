@@ -22,8 +22,9 @@ class OptionMachine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudOffer:
-    """The price behind a cloud option."""
+    """One current price, the whole machine by the hour: what every reader is told of it, wherever it stands."""
 
+    id: str  # stable while the offer stands
     provider: str  # slug of whom you pay
     seller: str | None
     collector: str  # the module that read it
@@ -31,23 +32,27 @@ class CloudOffer:
     tier: str | None
     region: str | None
     country: str | None
+    gpu: str
+    gpu_count: int
+    memory_gb: float  # of one GPU
     pricing: str
     term_months: int | None
-    usd_per_hour: float  # whole machine
-    available: bool | None
-    observed_at: datetime
-    first_seen: datetime
-    source: str  # live, catalogue, bundled, history
-    stale: bool
-    price_per_hour: float  # whole machine, as published
+    price_per_hour: float  # as published
     currency: str
+    usd_per_hour: float
+    available: bool | None  # None: not said
+    first_seen: datetime
+    observed_at: datetime
+    source: str  # live, catalogue, bundled, history
+    source_url: str | None
+    stale: bool
+    count_is_derived: bool
     upfront: float | None  # of a reserved price, as published: what is paid at the start of the term, in all
     vcpus: float | None  # what the price includes; None: not said
     host_memory_gb: float | None
     disk_gb: float | None
-    interconnect: str | None  # between its GPUs
+    interconnect: str | None  # between its GPUs: nvlink, pcie
     network_gbit_s: float | None  # between machines
-    source_url: str | None
     attribution: str | None  # whom a licence says to name
 
 

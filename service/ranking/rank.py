@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
 
 import numpy as np
 
@@ -197,9 +196,9 @@ class Standings:
     def place_of(self, wanted: str) -> int | None:
         """Where the way with this id is, if it is considered."""
         ways = self.ways
-        rows = (row for row, offer in enumerate(ways.offers.rows, start=len(ways.rigs)) if offer.id == wanted)
+        row = ways.offers.place.get(wanted)
         rigs = (way for way in range(len(ways.rigs)) if option_id(ways, way) == wanted)
-        places = np.flatnonzero(ways.way == next(chain(rigs, rows), -1))
+        places = np.flatnonzero(ways.way == next(rigs, -1 if row is None else len(ways.rigs) + row))
         return int(places[0]) if len(places) else None
 
     def sampled(self, most: int) -> list[int]:

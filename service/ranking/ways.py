@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from service.estimation.answer import Estimate, Infeasible
 from service.estimation.hardware import Machine
 from service.ranking.cost import HOURS_PER_DAY, Tariff, interruption_growth, tariff_of_ways
-from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers, PricedOffer
+from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
+from service.ranking.option import CloudOffer
 from service.ranking.request import Per, RankingRequest, Rig
 
 OVER_DEADLINE, OVER_BUDGET = "over_deadline", "over_budget"
@@ -60,15 +61,20 @@ class Ways:
 
     def machine(self, place: int) -> Machine:
         way = int(self.way[place])
-        return self.rigs[way].machine if way < len(self.rigs) else self.offers.rows[way - len(self.rigs)].machine
+        return self.rigs[way].machine if way < len(self.rigs) else self.offers.machine[way - len(self.rigs)]
 
     def rig(self, place: int) -> Rig | None:
         way = int(self.way[place])
         return self.rigs[way] if way < len(self.rigs) else None
 
-    def offer(self, place: int) -> PricedOffer | None:
-        way = int(self.way[place])
-        return None if way < len(self.rigs) else self.offers.rows[way - len(self.rigs)]
+    def offer_row(self, place: int) -> int | None:
+        """Which row of the offers; None: a rig."""
+        row = int(self.way[place]) - len(self.rigs)
+        return row if row >= 0 else None
+
+    def offer(self, place: int) -> CloudOffer | None:
+        row = self.offer_row(place)
+        return None if row is None else self.offers.row(row)
 
 
 def kept(request: RankingRequest, offers: Offers, now: datetime) -> Bools:
@@ -76,8 +82,7 @@ def kept(request: RankingRequest, offers: Offers, now: datetime) -> Bools:
     keep = offers.pricing.is_one_of(request.pricing)
     keep &= (offers.gpu_count >= request.min_gpus) & (offers.gpu_count <= request.max_gpus)
     if request.gpus:
-        wanted = [machine for machine in offers.machine.values if machine.gpu.name in request.gpus]
-        keep &= offers.machine.is_one_of(wanted)
+        keep &= offers.gpu.is_one_of(request.gpus)
     if request.providers:
         keep &= offers.provider.is_one_of(request.providers)
     if request.regions:

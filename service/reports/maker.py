@@ -278,7 +278,7 @@ class Memory:
     def titles(self, market: Market) -> frozenset[str]:
         """Of everything that is offered."""
         if self.titles_of is not market:
-            self.titles_of, self.offered = market, frozenset(row.title for row in market.offers.rows)
+            self.titles_of, self.offered = market, frozenset(market.offers.title.values)
         return self.offered
 
     def is_old(self, now: datetime, market: Market) -> bool:

@@ -8,6 +8,8 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
+import numpy as np
+
 from service.market import Market
 from service.reports.given import Given, GpuPrices, percent_of
 from service.reports.report import TOP, Median, Point
@@ -38,9 +40,11 @@ def gpu_prices(market: Market, history: Sequence[tuple[datetime, Mapping[str, fl
 def _by_gpu(market: Market) -> dict[str, list[float]]:
     """The on-demand prices per GPU and hour, of the GPUs that are offered often enough."""
     found: defaultdict[str, list[float]] = defaultdict(list)
-    for offer in market.offers.rows:
-        if offer.pricing == "on_demand":
-            found[offer.machine.gpu.name].append(offer.usd_per_hour / offer.machine.gpu_count)
+    offers = market.offers
+    rows = np.flatnonzero(offers.pricing.is_one_of({"on_demand"}))
+    per_gpu = (offers.usd_per_hour / offers.gpu_count)[rows].tolist()
+    for gpu, usd in zip(offers.gpu.at(rows).column, per_gpu, strict=True):
+        found[gpu].append(usd)
     return {gpu: prices for gpu, prices in found.items() if len(prices) >= FEWEST}
 
 

@@ -16,7 +16,7 @@ from service.store.history import (
     prices_of_offer,
 )
 from service.store.past import Held, Span, save_history, spans_held
-from service.store.prices import CurrentPrice, KnownPrice, current_prices, known_prices, live_providers, previous
+from service.store.prices import CurrentPrices, KnownPrice, current_prices, known_prices, live_providers, previous
 from service.store.rates import exchange_rates, save_rates
 from service.store.report_tables import StoredDelivery, StoredDestination, StoredReport, StoredSubscription, is_id
 from service.store.reports import forget_reports, report, reports
@@ -26,6 +26,7 @@ from service.store.runs import (
     Page,
     collectors,
     failures,
+    knows_prices,
     last_outcome,
     rejections,
     reserve_run,
@@ -50,7 +51,7 @@ __all__ = [
     "CHANNEL",
     "Chosen",
     "CollectorState",
-    "CurrentPrice",
+    "CurrentPrices",
     "DayOfGpu",
     "ExchangeRate",
     "Held",
@@ -85,6 +86,7 @@ __all__ = [
     "forget_reports",
     "is_id",
     "known_prices",
+    "knows_prices",
     "last_outcome",
     "live_providers",
     "offer_exists",

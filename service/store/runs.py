@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Generic, TypeVar
@@ -52,6 +52,12 @@ async def runs(
     if collector is not None:
         chosen = chosen.where(Run.collector == collector)
     return await _page(session, chosen, limit)
+
+
+async def knows_prices(session: AsyncSession, besides: Collection[str]) -> bool:
+    """Whether anything was ever asked for prices, besides these collectors."""
+    asked = select(Run.id).where(Run.collector.not_in(besides))
+    return bool(await session.scalar(select(asked.exists())))
 
 
 async def run(session: AsyncSession, run_id: int) -> Run | None:

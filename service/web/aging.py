@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+
+import numpy as np
 
 from service.market import Market, provider_name
+from service.ranking.offers import Offers
 from service.web.services import Services
 
 
@@ -31,11 +34,14 @@ def old_prices(market: Market, services: Services) -> tuple[OldPrices, ...]:
 
 
 def _counted(market: Market, services: Services) -> tuple[OldPrices, ...]:
-    stale = [offer for offer in market.offers.rows if offer.stale]
-    counts = Counter(offer.collector for offer in stale)
-    seen: dict[str, datetime] = {}
-    for offer in stale:
-        seen[offer.collector] = max(offer.observed_at, seen.get(offer.collector, offer.observed_at))
+    offers = market.offers
+    counts = Counter(offers.collector.at(np.flatnonzero(offers.is_stale)).column)
     return tuple(
-        OldPrices(provider_name(slug, services.sources), count, seen[slug]) for slug, count in counts.most_common()
+        OldPrices(provider_name(slug, services.sources), count, _last_seen(offers, slug))
+        for slug, count in counts.most_common()
     )
+
+
+def _last_seen(offers: Offers, collector: str) -> datetime:
+    theirs = offers.is_stale & offers.collector.is_one_of({collector})
+    return datetime.fromtimestamp(offers.observed_at[theirs].max(), UTC)

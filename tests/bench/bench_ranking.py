@@ -5,36 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
+import numpy as np
 from measure import measured, observations, repeated
 
 from service import catalogue
+from service.checks import Observation
 from service.estimation.estimate import Estimator
 from service.estimation.hardware import Machine
 from service.market import Market, RememberingEstimator, current_ranking, market_of
 from service.ranking.request import RankingRequest, Rig
-from service.store import CurrentPrice
+from service.rates import shipped_rates
+from service.store.prices import NUMBERS, TEXTS, CurrentPrices
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OFFERS, MACHINES = 60_000, 2_000
-UNSEEN = ("sku_id", "price_id", "first_seen", "last_seen", "offer_id")  # given by the store
 
 
 def market() -> Market:
-    fields = [name for name in CurrentPrice._fields if name not in UNSEEN]
-    prices = [
-        CurrentPrice(
-            sku_id=number,
-            price_id=number,
-            first_seen=NOW,
-            last_seen=NOW,
-            offer_id=f"{number:012x}",
-            **{name: getattr(seen, name) for name in fields},
-        )
-        for number, seen in enumerate(observations(OFFERS, MACHINES, NOW))
-    ]
+    seen = list(observations(OFFERS, MACHINES, NOW))
+    columns: dict[str, Any] = {name: [getattr(each, name, None) or "" for each in seen] for name in TEXTS}
+    columns |= {name: np.array([_number(each, name) for each in seen]) for name in NUMBERS}
+    columns["offer_id"] = [f"{number:012x}" for number in range(OFFERS)]
     with measured(f"{OFFERS:,} prices to columns"):
-        return market_of(prices, catalogue.load(), NOW, {})
+        return market_of(CurrentPrices(**columns), set(), catalogue.load(), NOW, {}, shipped_rates())
+
+
+def _number(seen: Observation, name: str) -> float:
+    value = NOW.timestamp() if name in ("first_seen", "last_seen") else getattr(seen, name)
+    return float("nan") if value is None else float(value)
 
 
 def main() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
+import numpy as np
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -18,7 +20,6 @@ from service.estimation.workload import Workload
 from service.parameters import FieldError, InvalidParameters, workload_from_body
 from service.presentation.answers import ElectricityPrice, GpuAnswer, electricity_price, gpu_answer
 from service.ranking.describe import described_workload
-from service.ranking.offers import PricedOffer
 from service.web.caching import PRICES
 from service.web.openapi import NEEDS_KEY, PAGING, WORKLOAD_BODY, operation, problems
 from service.web.pages import WHOLE_LIST, Items, asked_page
@@ -131,23 +132,21 @@ HANDLERS = [list_gpus, get_gpu, list_workloads, get_workload, post_workload, lis
 
 
 def _gpu_answers(services: Services, names: Iterable[str]) -> list[GpuAnswer]:
-    rented: dict[str, list[PricedOffer]] = {}
-    for offer in services.market.offers.rows:
-        rented.setdefault(offer.machine.gpu.name, []).append(offer)
+    offers = services.market.offers
+    counts = Counter(offers.gpu.column)
+    # What can be had comes before what is known to be out of stock
+    preferred = np.lexsort([offers.usd_per_hour / offers.gpu_count, offers.known_unavailable])
+    gpus, first = np.unique(offers.gpu.codes[preferred], return_index=True)
+    cheapest = {offers.gpu.values[gpu]: int(preferred[row]) for gpu, row in zip(gpus, first, strict=True)}
     return [
         gpu_answer(
             services.catalogue.sheets[name],
             services.runs_of_gpu.get(name, ()),
-            len(rented.get(name, ())),
-            min(rented.get(name, ()), key=_preference, default=None),
+            counts[name],
+            offers.row(cheapest[name]) if name in cheapest else None,
         )
         for name in names
     ]
-
-
-def _preference(offer: PricedOffer) -> tuple[bool, float]:
-    """What can be had comes before what is known to be out of stock."""
-    return offer.available is False, offer.usd_per_hour / offer.machine.gpu_count
 
 
 def _new_workload(body: object, workload: Workload, services: Services) -> Workload:

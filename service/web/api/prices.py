@@ -12,8 +12,7 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 
 from service.parameters.machines import MOST_GPUS
-from service.presentation.answers import OfferRow, offer_row
-from service.ranking.offers import PricedOffer
+from service.ranking.option import CloudOffer
 from service.ranking.request import RankingRequest
 from service.ranking.ways import kept
 from service.web.api.exports import JSON, accepted, exported
@@ -41,7 +40,7 @@ from service.web.services import AnyRequest, Services, parameters_of
         },
     ),
     responses={
-        200: ResponseSpec(Items[OfferRow], description="The offers", generate_examples=False),
+        200: ResponseSpec(Items[CloudOffer], description="The offers", generate_examples=False),
         **problems(400, 406, 503),
     },
 )
@@ -50,14 +49,14 @@ async def list_offers(request: AnyRequest, services: NamedDependency[Services]) 
     form = accepted(request, "Offers")
     if form == JSON:
         page = paging.of(found)
-        return Response(Items(tuple(map(offer_row, page.items)), page.next_cursor), media_type=JSON)
-    return exported(form, [offer_row(offer) for offer in found], OfferRow, "offers")
+        return Response(Items(tuple(page.items), page.next_cursor), media_type=JSON)
+    return exported(form, found, CloudOffer, "offers")
 
 
 HANDLERS = [list_offers]
 
 
-async def asked_offers(services: Services, parameters: Mapping[str, Sequence[str]]) -> tuple[list[PricedOffer], Paging]:
+async def asked_offers(services: Services, parameters: Mapping[str, Sequence[str]]) -> tuple[list[CloudOffer], Paging]:
     """All offers that pass the filters, and which of them stand on the page that is asked for."""
     asked = await services.asked_in_query({name: parameters.get(name, ()) for name in OFFER_FILTERS})
     market = await services.markets.at(asked.as_of)

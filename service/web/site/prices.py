@@ -22,7 +22,7 @@ from service.presentation.charts import history, scale
 from service.presentation.charts.drawing import Drawing
 from service.presentation.charts.history import Day
 from service.presentation.language import Language
-from service.ranking.offers import PricedOffer
+from service.ranking.option import CloudOffer
 from service.ranking.request import cursor_of
 from service.rates import Rates
 from service.store import DayOfGpu
@@ -93,13 +93,13 @@ async def prices_page(request: AnyRequest, services: NamedDependency[Services]) 
     return visit.page("prices.html", view, name="prices", twins=twins)
 
 
-def _cheapest_first(found: Sequence[PricedOffer]) -> list[PricedOffer]:
+def _cheapest_first(found: Sequence[CloudOffer]) -> list[CloudOffer]:
     """By the price of one GPU; what is known to be out of stock comes last."""
     return sorted(found, key=lambda offer: (offer.available is False, per_gpu(offer), offer.provider, offer.id))
 
 
-def per_gpu(offer: PricedOffer) -> float:
-    return offer.usd_per_hour / offer.machine.gpu_count
+def per_gpu(offer: CloudOffer) -> float:
+    return offer.usd_per_hour / offer.gpu_count
 
 
 # The past ------------------------------------------------------------------------------------------------------------
@@ -112,10 +112,10 @@ def _range(visit: Visit) -> str:
     return chosen
 
 
-def _gpus(visit: Visit, found: Sequence[PricedOffer]) -> list[str]:
+def _gpus(visit: Visit, found: Sequence[CloudOffer]) -> list[str]:
     """Those that are asked for, else those that are offered most, as many as are drawn."""
     asked = [visit.services.catalogue.gpu(name).name for name in visit.all_given("gpu")]
-    offered = [name for name, _count in Counter(offer.machine.gpu.name for offer in found).most_common(MOST_CHARTS)]
+    offered = [name for name, _count in Counter(offer.gpu for offer in found).most_common(MOST_CHARTS)]
     return list(dict.fromkeys(asked or offered))[:MOST_CHARTS]
 
 
@@ -240,7 +240,7 @@ class Summary:
 class PricesView:
     visit: Visit
     range: str
-    offers: Sequence[PricedOffer]  # all that pass the filters, the cheapest GPU first
+    offers: Sequence[CloudOffer]  # all that pass the filters, the cheapest GPU first
     limit: int
     offset: int
     gpus: Sequence[str]
@@ -322,7 +322,7 @@ class PricesView:
     # The table -------------------------------------------------------------------------------------------------------
 
     @property
-    def shown(self) -> Sequence[PricedOffer]:
+    def shown(self) -> Sequence[CloudOffer]:
         return self.offers[self.offset : self.offset + self.limit]
 
     @property

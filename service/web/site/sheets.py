@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -20,7 +21,7 @@ from service.estimation.runs import PublishedRun
 from service.estimation.workload import Workload
 from service.presentation.language import Language
 from service.presentation.numbers import TimeScale, time_scale
-from service.ranking.offers import PricedOffer
+from service.ranking.option import CloudOffer
 from service.web.caching import PRICES
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
@@ -86,13 +87,14 @@ class GpuView:
         return name in self.sheet.unverified
 
     @cached_property
-    def offers(self) -> list[PricedOffer]:
+    def offers(self) -> list[CloudOffer]:
         """Those that can be had first, then by the price of one GPU and hour."""
-        rows = [row for row in self.visit.services.market.offers.rows if row.machine.gpu.name == self.gpu.name]
-        return sorted(rows, key=lambda row: (row.available is False, row.usd_per_hour / row.machine.gpu_count, row.id))
+        offers = self.visit.services.market.offers
+        rows = [offers.row(row) for row in np.flatnonzero(offers.gpu.is_one_of({self.gpu.name})).tolist()]
+        return sorted(rows, key=lambda row: (row.available is False, row.usd_per_hour / row.gpu_count, row.id))
 
     @property
-    def cheapest(self) -> list[PricedOffer]:
+    def cheapest(self) -> list[CloudOffer]:
         return self.offers[:CHEAPEST]
 
     @property
@@ -103,7 +105,7 @@ class GpuView:
     def ranking_href(self) -> str:
         return self.visit.link("/", gpu=self.gpu.name)
 
-    def option_href(self, offer: PricedOffer) -> str:
+    def option_href(self, offer: CloudOffer) -> str:
         return self.visit.link("/option", option=offer.id)
 
     @property
