@@ -69,6 +69,7 @@ OFFLOADED = {
 class Sentence:
     text: Markup
     kind: Literal["answer", "note", "warning"] = "answer"
+    about: Option | Literal["break_even"] | None = None  # whose page tells why
 
 
 def answer_sentences(ranking: Ranking, request: RankingRequest, scale: TimeScale, now: datetime) -> list[Sentence]:
@@ -207,11 +208,10 @@ def _winners(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Ite
     elif cheapest.id == soonest.id:
         form = _("Cheapest and soonest: {title}: <strong>{cost}</strong>{spread}, <strong>{days}</strong>.")
         slots = {"title": title(cheapest, scale.language), "cost": usd(cheapest.cost_usd.p50)}
-        yield Sentence(
-            say(form, **slots, spread=_spread(cheapest, scale.language), days=scale.words(cheapest.days.p50))
-        )
+        slots |= {"spread": _spread(cheapest, scale.language), "days": scale.words(cheapest.days.p50)}
+        yield Sentence(say(form, **slots), about=cheapest)
     else:
-        yield Sentence(_cheapest(cheapest, scale))
+        yield Sentence(_cheapest(cheapest, scale), about=cheapest)
         form = _("Soonest: {title}: <strong>{days}</strong>{spread}, {cost}.")
         between = scale.range_in_words(soonest.days)
         yield Sentence(
@@ -221,7 +221,8 @@ def _winners(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Ite
                 days=scale.words(soonest.days.p50),
                 spread=f" ({between})" if between else "",
                 cost=usd(soonest.cost_usd.p50),
-            )
+            ),
+            about=soonest,
         )
 
 
@@ -263,7 +264,7 @@ def _rigs(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterat
     winners = {option.id for option in (ranking.answer.cheapest, ranking.answer.soonest) if option}
     for option in ranking.answer.rigs:
         if option.id not in winners:
-            yield Sentence(_rig_beside(option, ranking.ranked, scale))
+            yield Sentence(_rig_beside(option, ranking.ranked, scale), about=option)
     for example in _rigs_left_out(ranking):
         yield Sentence(_rig_left_out(example, scale.language))
 
@@ -307,14 +308,14 @@ def _break_even(ranking: Ranking, language: Language) -> Iterator[Sentence]:
     gpu, rate = _card(local), language.usd_rate
     crossing = even.electricity_usd_per_kwh
     if crossing is None:
-        yield Sentence(language.say("Renting costs less even with free electricity."))
+        yield Sentence(language.say("Renting costs less even with free electricity."), about="break_even")
     elif crossing > HIGHEST_USD_PER_KWH:
         form = _("At any electricity price below {highest}, your {gpu} costs less.")
-        yield Sentence(language.say(form, highest=rate(HIGHEST_USD_PER_KWH), gpu=gpu))
+        yield Sentence(language.say(form, highest=rate(HIGHEST_USD_PER_KWH), gpu=gpu), about="break_even")
     else:
         form = _("Renting costs less than your {gpu} above <strong>{price} per kWh</strong>; you pay {own}.")
         own = rate(local.rig.electricity_usd_per_kwh)
-        yield Sentence(language.say(form, gpu=gpu, price=rate(crossing), own=own))
+        yield Sentence(language.say(form, gpu=gpu, price=rate(crossing), own=own), about="break_even")
 
 
 def _value_of_a_day(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterator[Sentence]:

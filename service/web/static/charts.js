@@ -32,8 +32,9 @@ function watch(root) {
   }
   for (const button of root.querySelectorAll("button[data-copy]")) {
     button.hidden = !navigator.clipboard;
-    button.addEventListener("click", () => {
-      navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+      button.nextElementSibling.textContent = button.dataset.done;
     });
   }
   root.querySelector("#problem")?.focus();
