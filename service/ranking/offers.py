@@ -48,7 +48,7 @@ class Coded(Generic[Value]):
         return len(self.codes)
 
     def __getitem__(self, row: int) -> Value:
-        return self.values[int(self.codes[row])]
+        return self.values[self.codes.item(row)]
 
     def at(self, rows: Integers) -> Coded[Value]:
         """These rows, in this order."""
