@@ -96,7 +96,7 @@ def offer_of(server: Server, gpu: str, per_day: Decimal) -> Offer:
     country = ((specs.net and specs.net.cc) or "").upper() or None
     return Offer(
         instance_type=str(server.id),
-        gpu=gpu,
+        gpu=specs.gpu or gpu,  # it says how many there are, which has to be the number in the other list
         gpu_count=len(server.gpu_array),
         gpu_memory_gb=specs.gpuram,
         price_per_hour=spread(per_day, HOURS_PER_DAY),

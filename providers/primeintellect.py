@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Bearer, Offer, PayloadChanged, Provider, PurchaseOption, get_json, narrow
-from providers.words import country_in, in_form, link, memory_in, seller_slug
+from providers.words import country_in, in_form, in_usual_form, link, memory_in, seller_slug
 
 PER_PAGE = 100  # the most that the API gives
 
@@ -119,10 +119,10 @@ def offers_of(machine: Machine) -> Iterator[Offer]:
 
 
 def offer_of(machine: Machine, sold: Tier) -> Offer:
-    status = machine.stock_status
+    status, seller = machine.stock_status, seller_slug(machine.provider)
     return Offer(
         instance_type=machine.cloud_id,
-        gpu=in_form(machine.gpu_type, machine.socket),
+        gpu=in_usual_form(in_form(machine.gpu_type, machine.socket), seller),
         gpu_count=machine.gpu_count,
         gpu_memory_gb=memory_in(machine.gpu_type),
         price_per_hour=sold.price or Decimal(0),
@@ -135,7 +135,7 @@ def offer_of(machine: Machine, sold: Tier) -> Offer:
         vcpus=machine.vcpu.default_count if machine.vcpu else None,
         host_memory_gb=machine.memory.default_count if machine.memory else None,
         interconnect=link(machine.gpu_count, machine.socket),
-        seller=seller_slug(machine.provider),
+        seller=seller,
     )
 
 

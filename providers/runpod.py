@@ -1,8 +1,9 @@
 """RunPod: a price per GPU in two tiers, secure (its own data centres) and community, on demand and spot.
 
 A price of 0 (or none) is not offered in that tier, and neither is one whose tier is switched off. The spot price is the
-on-demand price repeated where there is no spot. Prices hold in every region. Machines are as large as `maxGpuCount…`
-says; an answer without it only tells that one GPU can be had. What is bid (`minimumBidPrice`) is no price.
+on-demand price repeated where there is no spot, and so it is none where there is no other. Prices hold in every region.
+Machines are as large as `maxGpuCount…` says; an answer without it only tells that one GPU can be had. What is bid
+(`minimumBidPrice`) is no price.
 
 Three answers are read: GraphQL's `gpuTypes` with the prices of both tiers, which needs no key and is what `fetch` asks
 for; the same with only a `lowestPrice`, as in the documentation (there inside `examples`); and REST v2's
@@ -184,7 +185,7 @@ def tier(gpu: PricedGpu, name: str, largest: int | None, stock: Stock | None) ->
 
 def both_prices(sold: Tier, on_demand: Decimal | None, spot: Decimal | None) -> Iterator[Offer]:
     yield from sold.at(on_demand)
-    if spot != on_demand:
+    if on_demand and spot != on_demand:
         yield from sold.at(spot, PurchaseOption.SPOT)
 
 

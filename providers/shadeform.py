@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Header, Offer, Provider, get_json, narrow
-from providers.words import country_in, in_form, link, seller_slug
+from providers.words import country_in, in_form, in_usual_form, link, seller_slug
 
 
 class Configuration(msgspec.Struct):
@@ -71,10 +71,10 @@ class Shadeform(Provider):
 
 
 def offer(machine: InstanceType, place: Place | None) -> Offer:
-    has = machine.configuration
+    has, seller = machine.configuration, seller_slug(machine.cloud)
     return Offer(
         instance_type=machine.shade_instance_type,
-        gpu=in_form(has.gpu_type, has.interconnect),
+        gpu=in_usual_form(in_form(has.gpu_type, has.interconnect), seller),
         gpu_count=has.num_gpus,
         gpu_memory_gb=has.vram_per_gpu_in_gb,
         price_per_hour=machine.hourly_price / 100,
@@ -87,7 +87,7 @@ def offer(machine: InstanceType, place: Place | None) -> Offer:
         host_memory_gb=has.memory_in_gb,
         disk_gb=has.storage_in_gb,
         interconnect=link(has.num_gpus, has.interconnect, has.nvlink),
-        seller=seller_slug(machine.cloud),
+        seller=seller,
     )
 
 

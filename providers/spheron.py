@@ -1,12 +1,13 @@
 """Spheron: an aggregator of data centres; each offer is a machine at a price per hour, the same in all its clusters.
 
-An offer is on demand, or spot: then its type says so, its name ends in "::spot", or `spot_price` repeats its price. One
-on demand whose `spot_price` is lower is sold both ways. In maintenance it cannot be had. Memory is that of one GPU;
-a B300 is listed with 262 or 268 GB. "H100_NVL" with 80 GB is the PCIe card with bridges, not the H100 NVL (94 GB).
+An offer is on demand, or spot: then its type or its name says so, or `spot_price` repeats its price. One on demand
+whose `spot_price` is lower is sold both ways. In maintenance it cannot be had. Memory is that of one GPU; a B300 is
+listed with 262 or 268 GB. "H100_NVL" with 80 GB is the PCIe card with bridges, not the H100 NVL (94 GB).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from providers.words import country_in, link
 
 PER_PAGE = 100
 BRIDGED = "_NVL"
+SPOT = re.compile(r"(?<![a-z])spot(?![a-z])")  # n3-A100x1-spot__CANADA-1, uk-b300-spot, …::spot
 
 
 class Listing(msgspec.Struct):
@@ -80,7 +82,7 @@ class Spheron(Provider):
 def prices_of(listing: Listing) -> Iterator[tuple[PurchaseOption, Decimal]]:
     if listing.gpu_count < 1 or listing.price <= 0:
         return
-    says_spot = (listing.instance_type or "").upper() == "SPOT" or listing.offer_id.endswith("::spot")
+    says_spot = (listing.instance_type or "").upper() == "SPOT" or SPOT.search(listing.offer_id) is not None
     if says_spot or listing.spot_price == listing.price:
         yield PurchaseOption.SPOT, listing.price
         return

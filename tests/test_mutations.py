@@ -15,14 +15,29 @@ from hypothesis import strategies as st
 from test_providers import RECORDED, answers_of
 
 from providers.base import Answer, Provider, PurchaseOption
+from providers.recording import ENCODER
 from service import catalogue
 from service.checks import CollectedRun, medians
 from service.checks.offer import MOST_GPUS, MOST_USD_PER_GPU_HOUR, PLAUSIBLE_FACTOR
 from service.collect.run import Fetched, Memory, judge, prior
 from service.rates import shipped_rates
 
-EXAMPLES = 40  # of each source; the same ones every time
+EXAMPLES = 100  # of each source; the same ones every time
 Path = tuple[Any, ...]
+Priced = tuple[str, str, str, int | None, str, Decimal]  # provider, GPU, pricing, term, currency, price per GPU
+
+MISSING: tuple[tuple[str, Any], ...] = (("drop", None), ("replace", None), ("replace", []), ("replace", {}))
+OTHERWISE_SAID = {  # what may be missing because the module says what holds without it: the prices are other, and right
+    "cudo": {"minVcpuPerGpu", "minVcpuPerMemoryGib"},  # the size is then put together more freely
+    "inference": {"interconnect"},  # the card is then the usual one of its name, as wherever no form is said
+    "linode": {"data"},  # without regions, the price of each that has its own
+    "latitude": {"USD"},  # the price in reais is another
+    "primeintellect": {"socket"},
+    "sesterce": {"configuration", "interconnect"},
+    "shadeform": {"interconnect"},
+    "tensordock": {"pricing"},  # the tier says "GPU only"
+    "vultr": {"deploy_ondemand", "hourly_cost", "hourly_cost_preemptible"},  # the price of no region in particular
+}
 
 WRONG: tuple[Any, ...] = (
     *(
@@ -69,6 +84,81 @@ def test_a_changed_answer_never_breaks_a_run_nor_makes_a_price_that_can_not_be(p
         assert why_wrong == []
 
     changed()
+
+
+@pytest.mark.parametrize("provider_class", RECORDED.values(), ids=RECORDED)
+def test_what_is_missing_makes_no_price_that_was_not_published(provider_class: type[Provider]) -> None:
+    answers = answers_of(provider_class)
+    published = prices_in(provider_class, answers)
+    made_up = {
+        path
+        for number, path in one_of_each_kind(answers)
+        for change in MISSING
+        if prices_in(provider_class, with_change(answers, number, path, change)) - published
+    }
+
+    assert [path for path in made_up if path[-1] not in OTHERWISE_SAID.get(provider_class.slug, ())] == []
+
+
+@pytest.mark.parametrize("provider_class", RECORDED.values(), ids=RECORDED)
+def test_a_number_that_is_written_as_text_is_that_number_or_is_refused(provider_class: type[Provider]) -> None:
+    answers = answers_of(provider_class)
+    written = [Answer(answer.call, as_text(answer.body), answer.parameters) for answer in answers]
+
+    run = judge(provider_class, Fetched(answers=written), Memory(), catalogue.load(), NOON)
+
+    assert run.error_kind == "payload_changed" or priced(run) == prices_in(provider_class, answers)
+
+
+@pytest.mark.parametrize("provider_class", RECORDED.values(), ids=RECORDED)
+def test_an_answer_that_is_cut_off_makes_no_price_that_was_not_published(provider_class: type[Provider]) -> None:
+    answers = answers_of(provider_class)
+    published = prices_in(provider_class, answers)
+
+    for number, answer in enumerate(answers):
+        for share in (0.3, 0.6, 0.9):
+            body = cut_off(answer.body, share)
+            cut = [*answers[:number], Answer(answer.call, body, answer.parameters), *answers[number + 1 :]]
+
+            run = judge(provider_class, Fetched(answers=cut), Memory(), catalogue.load(), NOON)
+
+            assert run.error_kind == "payload_changed" or priced(run) <= published
+            assert run.error or run.rejections or run.observations
+
+
+def prices_in(provider_class: type[Provider], answers: Sequence[Answer]) -> set[Priced]:
+    return priced(judge(provider_class, Fetched(answers=answers), Memory(), catalogue.load(), NOON))
+
+
+def priced(run: CollectedRun) -> set[Priced]:
+    return {
+        (o.provider, o.gpu, o.pricing, o.term_months, o.currency, o.price_per_hour / o.gpu_count)
+        for o in run.observations
+    }
+
+
+def one_of_each_kind(answers: Sequence[Answer]) -> list[tuple[int, Path]]:
+    """The first two places of every kind: the names on the way to it are the same, whatever the numbers are."""
+    found: dict[tuple[Any, ...], list[tuple[int, Path]]] = {}
+    for number, answer in enumerate(answers):
+        for path in walk(answer.body):
+            kind = (answer.call, *("#" if isinstance(step, int) else step for step in path))
+            found.setdefault(kind, []).append((number, path))
+    return [place for places in found.values() for place in places[:2] if place[1]]
+
+
+def as_text(body: Any) -> Any:
+    if isinstance(body, dict):
+        return {name: as_text(part) for name, part in body.items()}
+    if isinstance(body, list):
+        return [as_text(part) for part in body]
+    return str(body) if isinstance(body, int | Decimal) and not isinstance(body, bool) else body
+
+
+def cut_off(body: Any, share: float) -> Any:
+    """What is read of the beginning of an answer; JSON that is cut off is none, and read as text."""
+    whole = body if isinstance(body, str) else ENCODER.encode(body).decode()
+    return whole[: int(len(whole) * share)]
 
 
 CHANGES = st.one_of(

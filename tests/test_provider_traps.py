@@ -75,6 +75,37 @@ def test_the_total_of_a_commitment_does_not_pass_for_the_price_of_an_hour(other:
     assert offers_of("ovh", "FR", commit) == offers_of("ovh")
 
 
+def test_a_reservation_that_lacks_a_part_of_its_price_is_a_changed_payload() -> None:
+    def lose_what_is_paid_at_once(body: Any) -> None:
+        for terms in body["terms"]["Reserved"].values():
+            for term in terms.values():
+                parts = term["priceDimensions"]
+                term["priceDimensions"] = {name: part for name, part in parts.items() if part["unit"] == "Hrs"}
+
+    with pytest.raises(PayloadChanged, match="without"):
+        offers_of("awsreserved", "bulk", lose_what_is_paid_at_once)
+
+
+@pytest.mark.parametrize("field", ["securePrice", "communityPrice"])
+def test_a_price_on_spot_beside_none_on_demand_may_be_the_one_on_demand(field: str) -> None:
+    def switch_off(body: Any) -> None:
+        for gpu in body["data"]["gpuTypes"]:
+            gpu[field] = 0
+
+    assert set(offers_of("runpod", "gpu_types", switch_off)) <= set(offers_of("runpod"))
+
+
+def test_a_spot_machine_is_told_by_its_name_where_nothing_else_tells_it() -> None:
+    def keep_silent(body: Any) -> None:
+        for group in body["data"]:
+            for listing in group["offers"]:
+                listing |= {"instanceType": None, "spot_price": None}
+
+    spot = {offer.instance_type for offer in offers_of("spheron", "offers", keep_silent) if offer.pricing == "spot"}
+
+    assert spot == {"n3-A100x1-spot__CANADA-1", "uk-b300-spot"}
+
+
 # A number that is not said -------------------------------------------------------------------------------------------
 
 

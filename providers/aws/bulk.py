@@ -17,6 +17,11 @@ from providers.base import Offer, PayloadChanged, PurchaseOption, narrow
 
 HOURS_PER_YEAR = 8760
 YEARS = {"1yr": 1, "3yr": 3}
+PARTS = {  # of the price, by how it is paid; some all paid upfront have a part per hour too, of 0
+    "No Upfront": {"Hrs"},
+    "Partial Upfront": {"Hrs", "Quantity"},
+    "All Upfront": {"Quantity"},
+}
 
 
 class Product(msgspec.Struct):
@@ -115,6 +120,7 @@ def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
     years = YEARS.get(paid.lease_contract_length or "")
     if years is None:
         raise PayloadChanged(f"a reservation for {paid.lease_contract_length!r} - at `$.terms.Reserved`")
+    tier = ", ".join(words.lower() for words in (paid.offering_class, paid.purchase_option) if words)
     per_hour: dict[str, Decimal] = {}
     upfront: dict[str, Decimal] = {}
     parts = {"Hrs": per_hour, "Quantity": upfront}
@@ -124,8 +130,11 @@ def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
                 raise PayloadChanged(f"a reservation by {dimension.unit!r} - at `$.terms.Reserved`")
             part = parts[dimension.unit]
             part[currency] = part.get(currency, Decimal(0)) + price
-    tier = ", ".join(words.lower() for words in (paid.offering_class, paid.purchase_option) if words)
     for currency in {**per_hour, **upfront}:
+        if lacking := PARTS.get(paid.purchase_option or "", set()) - {
+            unit for unit in parts if currency in parts[unit]
+        }:
+            raise PayloadChanged(f"{compute.instance_type}, {tier}, without {lacking} - at `$.terms.Reserved`")
         at_once = upfront.get(currency, Decimal(0))
         price = per_hour.get(currency, Decimal(0)) + at_once / (years * HOURS_PER_YEAR)
         yield from some(

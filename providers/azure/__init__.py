@@ -130,6 +130,8 @@ def offers_of(item: Item) -> Iterator[Offer]:
 
 def is_public_linux(item: Item) -> bool:
     """Whether a row is a plain machine: no Windows, no batch jobs, no cloud service, no dedicated host."""
+    if not item.product_name:
+        raise PayloadChanged(f"{item.arm_sku_name} may be with Windows or not - at `$.Items[...].productName`")
     other = ("Windows", "Cloud Services", "CloudServices", "Dedicated Host")
     return (
         item.service_name == "Virtual Machines"

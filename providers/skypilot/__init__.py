@@ -33,6 +33,7 @@ from providers.skypilot.clouds import CLOUDS, Cloud, country_of, seller_of
 from providers.words import in_usual_form
 
 COLUMNS = {"InstanceType", "AcceleratorName", "AcceleratorCount", "GpuInfo", "Price", "SpotPrice", "Region"}
+CUT_OFF = "\0"  # in the place of columns that a row lacks
 FORM_FACTOR = re.compile(r"sxm\d?|pci|nvl(?!ink)", re.IGNORECASE)
 
 
@@ -95,6 +96,8 @@ def rows_of(call: str, text: str) -> list[Row]:
     """The rows with a whole number of GPUs. Raises PayloadChanged with the row and the column."""
     try:
         with_gpu = [row for row in table_of(text) if row["AcceleratorName"]]
+        if any(CUT_OFF in row.values() for row in with_gpu):
+            raise PayloadChanged("a row is cut off, and so may be the price in it - at `$[...]`")
         filled = [{name: value for name, value in row.items() if name and value} for row in with_gpu]
         rows: list[Row] = narrow(filled, list[Row])
     except PayloadChanged as mismatch:
@@ -104,7 +107,7 @@ def rows_of(call: str, text: str) -> list[Row]:
 
 def table_of(text: str) -> csv.DictReader[str]:
     """The rows by column. Raises PayloadChanged when a column that is read is missing."""
-    table = csv.DictReader(io.StringIO(text), restval="")
+    table = csv.DictReader(io.StringIO(text), restval=CUT_OFF)
     if lacking := COLUMNS - set(table.fieldnames or ()):
         raise PayloadChanged(f"Table missing required column `{min(lacking)}` - at `$[0]`")
     return table

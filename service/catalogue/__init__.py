@@ -54,9 +54,9 @@ class UnknownCountry(LookupError):
         super().__init__(f"no electricity price is known for country {code!r}{hint}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Catalogue:
-    """All of it, read once and never changed."""
+    """All of it, read once and never changed, and so only the same as itself."""
 
     gpus: Mapping[str, Gpu]  # by catalogue name
     sheets: Mapping[str, GpuSheet]  # by catalogue name

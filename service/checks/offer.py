@@ -69,7 +69,9 @@ _TEXTS = ("instance_type", "gpu", "currency", "region", "country", "tier", "prov
 def _on_one_line(text: str | None) -> str | None:
     if text is None:
         return None
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())
 
 
 def judge(offer: Offer, about: Origin, known: Mapping[str, float]) -> Candidate | Reason:

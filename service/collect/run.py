@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import localcontext
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from time import perf_counter
 from typing import Final
 
 import httpx
@@ -87,7 +87,7 @@ async def _fetch(provider: Provider, client: httpx.AsyncClient, payload: object)
         return saved(provider, payload)
     received = Traffic()
     token = traffic.set(received)
-    started = time.perf_counter()
+    started = perf_counter()
     answers: Sequence[Answer] = ()
     failure: Exception | None = None
     try:
@@ -99,7 +99,7 @@ async def _fetch(provider: Provider, client: httpx.AsyncClient, payload: object)
     return Fetched(
         answers=answers,
         bytes=received.bytes,
-        duration_s=time.perf_counter() - started,
+        duration_s=perf_counter() - started,
         failure=failure,
         retry_after_s=received.retry_after_s,
     )
@@ -231,7 +231,12 @@ def prior(catalogue: Catalogue, at: datetime) -> Iterator[tuple[str, float]]:
 
 
 def shipped(catalogue: Catalogue, at: datetime) -> tuple[Observation, ...]:
-    """The list that ships, as the checks see it before anything is known."""
+    """The list that ships, as the checks see it before anything is known; the same all day, as its prices are dated."""
+    return _shipped_on(catalogue, at.astimezone(UTC).date())
+
+
+@lru_cache(maxsize=2)
+def _shipped_on(catalogue: Catalogue, day: date) -> tuple[Observation, ...]:
     checked = check(
         Bundled().parse(published()),
         collector=Bundled.slug,
@@ -240,7 +245,7 @@ def shipped(catalogue: Catalogue, at: datetime) -> tuple[Observation, ...]:
         catalogue=catalogue,
         known={},
         previous=Previous(),
-        now=at,
+        now=datetime.combine(day, time.max, UTC),
     )
     return checked.observations
 
