@@ -82,6 +82,17 @@ async def test_every_control_is_reached_by_tab_and_shows_that_it_is(visiting: Vi
         assert "none" not in {outline for _, outline in focused}
 
 
+async def test_the_skip_link_leads_past_the_form(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+        await visit.page.keyboard.press("Tab")
+        await visit.page.keyboard.press("Enter")
+
+        name, _ = await _next_in_focus(visit.page)
+
+        assert name == "Why?"
+
+
 async def _next_in_focus(page: Page) -> tuple[str, str]:
     """What the next Tab leads to, and how its outline is drawn."""
     await page.keyboard.press("Tab")
