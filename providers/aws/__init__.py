@@ -28,7 +28,7 @@ import httpx
 import msgspec
 
 from providers.aws import bulk
-from providers.aws.machines import NOT_SAID, Included, included, machine, offer, region
+from providers.aws.machines import NOT_SAID, Included, included, machine, offers_of, region
 from providers.aws.narrowing import Narrower, is_price_list
 from providers.base import (
     Answer,
@@ -178,8 +178,8 @@ def on_demand(prices: OnDemand, codes: dict[str, str]) -> Iterator[Offer]:
         for listing in listings.values():
             plain = (listing.operating_system, listing.installed, listing.license)
             if plain == ("Linux", "NA", "No License required"):
-                yield from bulk.some(
-                    offer(listing.instance_type, listing.price, where, PurchaseOption.ON_DEMAND, has=listing.has)
+                yield from offers_of(
+                    listing.instance_type, listing.price, where, PurchaseOption.ON_DEMAND, has=listing.has
                 )
 
 
@@ -191,4 +191,4 @@ def spot(prices: Spot, comes_with: dict[str, Included]) -> Iterator[Offer]:
                 if column.name == "linux" and not written.startswith("N/A"):
                     price = narrow(written, Decimal)
                     has = comes_with.get(size.size, NOT_SAID)
-                    yield from bulk.some(offer(size.size, price, region(listed.region), PurchaseOption.SPOT, has=has))
+                    yield from offers_of(size.size, price, region(listed.region), PurchaseOption.SPOT, has=has)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from providers.aws.machines import Included, included, machine, offer, region
+from providers.aws.machines import Included, included, machine, offers_of, region
 from providers.base import Offer, PayloadChanged, PurchaseOption, narrow
 
 HOURS_PER_YEAR = 8760
@@ -108,11 +108,14 @@ def on_demand(compute: Compute, term: Term) -> Iterator[Offer]:
     for dimension in term.price_dimensions.values():
         for currency, price in dimension.price_per_unit.items():
             if dimension.unit == "Hrs":
-                where = region(compute.location)
-                machine_at = offer(
-                    compute.instance_type, price, where, PurchaseOption.ON_DEMAND, has=compute.has, currency=currency
+                yield from offers_of(
+                    compute.instance_type,
+                    price,
+                    region(compute.location),
+                    PurchaseOption.ON_DEMAND,
+                    has=compute.has,
+                    currency=currency,
                 )
-                yield from some(machine_at)
 
 
 def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
@@ -137,21 +140,14 @@ def reserved(compute: Compute, term: Term) -> Iterator[Offer]:
             raise PayloadChanged(f"{compute.instance_type}, {tier}, without {lacking} - at `$.terms.Reserved`")
         at_once = upfront.get(currency, Decimal(0))
         price = per_hour.get(currency, Decimal(0)) + at_once / (years * HOURS_PER_YEAR)
-        yield from some(
-            offer(
-                compute.instance_type,
-                price.quantize(Decimal("1e-10")),  # as fine as the list itself
-                region(compute.location),
-                PurchaseOption.RESERVED,
-                has=compute.has,
-                currency=currency,
-                term_months=12 * years,
-                upfront=at_once,
-                tier=tier or None,
-            )
+        yield from offers_of(
+            compute.instance_type,
+            price.quantize(Decimal("1e-10")),  # as fine as the list itself
+            region(compute.location),
+            PurchaseOption.RESERVED,
+            has=compute.has,
+            currency=currency,
+            term_months=12 * years,
+            upfront=at_once,
+            tier=tier or None,
         )
-
-
-def some(offer: Offer | None) -> Iterator[Offer]:
-    if offer is not None:
-        yield offer

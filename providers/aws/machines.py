@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -77,7 +78,7 @@ def region(written: str) -> Region:
     return regions().get(written, Region(written, None))
 
 
-def offer(
+def offers_of(
     instance_type: str,
     price: Decimal,
     where: Region,
@@ -88,12 +89,12 @@ def offer(
     term_months: int | None = None,
     upfront: Decimal | None = None,
     tier: str | None = None,
-) -> Offer | None:
-    """The offer of a GPU machine at a price; None for other machines and for a price of zero, which is none."""
+) -> Iterator[Offer]:
+    """The offer of a GPU machine at a price; nothing for other machines and for a price of zero, which is none."""
     gpus = machine(instance_type)
     if gpus is None or price <= 0:
-        return None
-    return Offer(
+        return
+    yield Offer(
         instance_type=instance_type,
         gpu=gpus.gpu,
         gpu_count=gpus.gpu_count,

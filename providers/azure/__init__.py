@@ -100,16 +100,17 @@ class Azure(Provider):
         return answers
 
     def parse(self, answers: Sequence[Answer]) -> Iterator[Offer]:
-        newest: dict[tuple[object, ...], tuple[tuple[object, ...], Offer]] = {}
-        for item in (item for answer in answers for item in narrow(answer.body, Page).items):
-            if self.now is not None and item.effective_start_date > self.now:
-                continue
-            for offer in offers_of(item):
-                sold = (offer.instance_type, offer.region, offer.pricing, offer.term_months, offer.tier, offer.currency)
-                rank = (item.effective_start_date, item.is_primary_meter_region, offer.price_per_hour)
-                if sold not in newest or rank > newest[sold][0]:
-                    newest[sold] = (rank, offer)
-        yield from (offer for _, offer in newest.values())
+        items = [item for answer in answers for item in narrow(answer.body, Page).items]
+        in_force = [item for item in items if self.now is None or item.effective_start_date <= self.now]
+        newest_last = sorted(
+            in_force, key=lambda item: (item.effective_start_date, item.is_primary_meter_region, item.retail_price)
+        )
+        sold = {what_is_sold(offer): offer for item in newest_last for offer in offers_of(item)}
+        yield from sold.values()
+
+
+def what_is_sold(offer: Offer) -> tuple[object, ...]:
+    return offer.instance_type, offer.region, offer.pricing, offer.term_months, offer.tier, offer.currency
 
 
 def offers_of(item: Item) -> Iterator[Offer]:
