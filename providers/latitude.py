@@ -166,10 +166,10 @@ def offer(
     pricing: PurchaseOption = PurchaseOption.ON_DEMAND,
     months: int | None = None,
 ) -> Offer:
-    specs = plan.specs
+    specs, named = plan.specs, in_form(gpu.type, gpu.interconnect)
     return Offer(
         instance_type=plan.name,
-        gpu=in_usual_form(in_form(gpu.type, gpu.interconnect), "latitude"),
+        gpu=in_usual_form(named, "latitude") if gpu.count == 1 else named,
         gpu_count=gpu.count,
         gpu_memory_gb=gpu.vram_per_gpu,
         price_per_hour=price,

@@ -40,7 +40,7 @@ def in_form(gpu: str, form: str | None) -> str:
 # Most mean the SXM card by a bare H100 or A100; who means the one for PCIe, and how that is known (2026-08 to 2026-11).
 PCIE_WHERE_NO_FORM_IS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "hyperstack": ("a100", "h100"),  # its own API: A100-80G-PCIe, H100-80G-PCIe; SXM is said where it is meant
-    "latitude": ("h100",),  # one to a server, where an SXM board has four or eight
+    "latitude": ("h100",),  # where a server has one: an SXM board has four or eight
     "massedcompute": ("a100", "h100"),  # SXM is said where it is meant; Shadeform, who resells them, says PCIe
     "ovh": ("a100", "h100", "v100"),  # one, two or four to a machine, never the eight of a board as with its H200
     "scaleway": ("h100",),  # its own API: H100-PCIe, H100-SXM
