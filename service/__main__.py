@@ -7,14 +7,14 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import structlog
 
-from service import commands
-from service.commands import BadInput, Failed
+from service.commands.answering import BadInput, Failed
 from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
 from service.parameters import PARAMETERS, InvalidParameters, Parameter
 from service.settings import InvalidSetting
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log_to_standard_error()
     options = _parser().parse_args(arguments)
     try:
-        done = options.command(options)
+        done = import_module(f"service.commands.{options.command}").run(options)  # no other waits for its libraries
         if asyncio.iscoroutine(done):
             asyncio.run(done)
         sys.stdout.flush()
@@ -79,18 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("rig-or-rent"))
     every = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, meaning: str) -> argparse.ArgumentParser:
+    def command(name: str, meaning: str) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = every.add_parser(name, help=meaning, description=meaning, allow_abbrev=False)
-        added.set_defaults(command=run)
+        added.set_defaults(command=name.replace("-", "_"))
         return added
 
-    rank = command("rank", commands.rank, "Rank every way to run a workload by cost and days.")
+    rank = command("rank", "Rank every way to run a workload by cost and days.")
     for parameter in PARAMETERS:
         _add(rank, parameter)
     rank.add_argument("--explain", metavar="ID", help="print one option's bill and hours line by line")
     rank.add_argument("--json", action="store_true", help="print what the API answers")
 
-    estimate = command("estimate", commands.estimate, "Hours on one machine, without a price; needs no database.")
+    estimate = command("estimate", "Hours on one machine, without a price; needs no database.")
     estimate.add_argument("--workload", metavar="SLUG", help="what to train (default: nanochat-d32)")
     estimate.add_argument("--gpu", help="for example: A100 SXM 80GB; auto: the cards of this machine")
     estimate.add_argument("--gpus", metavar="COUNT", help="how many of them train together (default: 1)")
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument("--explain", action="store_true", help="show the parts of a step and of the memory")
     estimate.add_argument("--json", action="store_true", help="print what the API answers")
 
-    collect = command("collect", commands.collect, "Collect prices now, from all or some providers.")
+    collect = command("collect", "Collect prices now, from all or some providers.")
     collect.add_argument(
         "names", nargs="*", metavar="NAME", help="slugs, as `rig-or-rent status` shows them; none: all that answer soon"
     )
@@ -109,27 +109,25 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--dry-run", action="store_true", help="store nothing; needs no database")
     collect.add_argument("--json", action="store_true", help="print offers and rejections, or the runs")
 
-    serve = command("serve", commands.serve, "Serve API, pages and schedule.")
+    serve = command("serve", "Serve API, pages and schedule.")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default: 8000)")
     serve.add_argument("--workers", type=_workers, default=1, help="processes (default: 1)")
 
-    migrate = command("migrate", commands.migrate, "Bring the database to the newest version.")
+    migrate = command("migrate", "Bring the database to the newest version.")
     migrate.add_argument("--json", action="store_true", help="print the version as JSON")
 
-    history = command(
-        "import-history", commands.import_history, "Remember prices of the past from a CSV of daily snapshots."
-    )
+    history = command("import-history", "Remember prices of the past from a CSV of daily snapshots.")
     history.add_argument("file", metavar="FILE", help="columns as gpurentalprices.com has them; - is standard input")
     history.add_argument("--source-url", metavar="URL", help="where the prices stand (default: gpurentalprices.com)")
     history.add_argument("--attribution", metavar="TEXT", help="whom their licence says to name")
     history.add_argument("--json", action="store_true", help="print what was imported as JSON")
 
-    record = command("record", commands.record, "Fetch live and write a recording for the tests.")
+    record = command("record", "Fetch live and write a recording for the tests.")
     record.add_argument("name", metavar="NAME", help="slug of the provider")
     record.add_argument("--into", type=Path, default=Path("tests/payloads"), help="folder (default: tests/payloads)")
 
-    report = command("report", _report, "Make a report now and send it; or show what it would be.")
+    report = command("report", "Make a report now and send it; or show what it would be.")
     report.add_argument("subscription", nargs="?", metavar="SUBSCRIPTION", help="name or id (default: the only one)")
     report.add_argument("--preview", action="store_true", help="print it; keep and send nothing")
     report.add_argument("--format", choices=REPORT_FORMATS, help="of the preview (default: text)")
@@ -138,22 +136,16 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--language", choices=("en", "es"), help="of a preview without a subscription (default: en)")
     report.add_argument("--json", action="store_true", help="print what the API answers")
 
-    status = command("status", commands.status, "Database, providers, the age of prices and what was set aside.")
+    status = command("status", "Database, providers, the age of prices and what was set aside.")
     status.add_argument("names", nargs="*", metavar="NAME", help="only these sources, with each offer set aside")
     status.add_argument("--rejections", action="store_true", help="only the offers that the newest runs set aside")
     status.add_argument("--json", action="store_true", help="print what /api/v1/providers answers")
 
-    fit = command("fit", commands.fit, "Fit the efficiencies to the published runs and print the residuals.")
+    fit = command("fit", "Fit the efficiencies to the published runs and print the residuals.")
     fit.add_argument("--json", action="store_true", help="print the figures as JSON")
     fit.add_argument("--write", metavar="FILE", type=Path, help="write the constants to this file")
     fit.add_argument("--plot", metavar="FILE", type=Path, help="draw predicted against measured to this SVG")
     return parser
-
-
-async def _report(options: argparse.Namespace) -> None:
-    from service.report_command import report  # what makes reports is long to import, and no other command needs it
-
-    await report(options)
 
 
 def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:

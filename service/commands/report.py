@@ -16,7 +16,7 @@ from providers import discover
 from service import catalogue as known
 from service import store
 from service.collect import all_sources, collect_bundled_if_needed
-from service.commands import BadInput, Failed
+from service.commands.answering import BadInput, Failed
 from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
@@ -34,7 +34,7 @@ from service.settings import Settings
 from service.store import StoredSubscription
 
 
-async def report(options: argparse.Namespace) -> None:
+async def run(options: argparse.Namespace) -> None:
     """With --preview nothing is kept and nothing is sent."""
     form = _form(options)
     for name in ("output", "as_of", "language"):

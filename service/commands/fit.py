@@ -1,0 +1,26 @@
+"""The command `fit`: the constants again from the published runs, with what is left unexplained."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from service import catalogue as known
+from service.commands.answering import Failed, print_json
+
+
+def run(options: argparse.Namespace) -> None:
+    """The fit again, with its residuals; a file only where asked for."""
+    try:
+        from service import fit as fitting  # needs SciPy, which only this command does
+    except ModuleNotFoundError as missing:
+        raise Failed("fitting needs SciPy: pip install 'rig-or-rent[fit]'") from missing
+    report = fitting.report(known.load().runs)
+    if options.write:
+        options.write.write_text(fitting.as_toml(report.efficiencies), encoding="utf-8")
+    if options.plot:
+        options.plot.write_text(fitting.scatter(report.points), encoding="utf-8")
+    if options.json:
+        print_json(report)
+        return
+    sys.stdout.write(fitting.as_text(report) + "\n")

@@ -1,0 +1,80 @@
+"""The command `rank`: every way to run a workload, or one of them explained."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from providers import discover
+from service import catalogue as known
+from service import own_rig, store
+from service.commands.answering import BadInput, Failed, print_json
+from service.commands.filling import fill_if_empty
+from service.database import open_database
+from service.estimation.estimate import Estimator
+from service.market import Market, RememberingEstimator, current_ranking, find_option, load_market
+from service.parameters import InvalidParameters, Vocabulary, ranking_request, saved_workload
+from service.presentation import terminal
+from service.ranking.option import Option
+from service.ranking.request import RankingRequest
+from service.settings import Settings
+from service.this_machine import FoundMachine, NoCards
+
+STORE_KNOWS = frozenset({"workload", "provider", "region", "cloud_country"})  # values that may have been collected
+
+
+async def run(options: argparse.Namespace) -> None:
+    """The ranking, or with --explain one option of it."""
+    settings, catalogue, now = Settings.from_environment(), known.load(), datetime.now(UTC)
+    typed = {name: values for name, values in vars(options).items() if isinstance(values, list)}
+    given, found = _own_cards(typed)
+    _refuse_early(given, now)
+    market, request = await _asked(settings, given, now)
+    request = own_rig.as_found(request, found)
+    estimator = RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs))
+    if options.explain:
+        option = find_option(market, request, estimator, now, options.explain)
+        if not isinstance(option, Option):
+            reason = option.detail if option else "no option has this id; `rig-or-rent rank --json` prints the ids"
+            raise BadInput(f"--explain {options.explain}: {reason}")
+        print_json(option) if options.json else terminal.print_option(option)
+        return
+    ranking = current_ranking(market, request, estimator, now)
+    print_json(ranking) if options.json else terminal.print_ranking(ranking, request, now)
+
+
+async def _asked(
+    settings: Settings, given: Mapping[str, Sequence[str]], now: datetime
+) -> tuple[Market, RankingRequest]:
+    """The prices that are asked about, and the question in the words that they and the store know."""
+    catalogue, providers = known.load(), discover()
+    async with open_database(settings) as database:
+        await database.prepare()
+        await fill_if_empty(database, settings, now)
+        async with database.sessions() as session:
+            rows = await store.saved_workloads(session)
+        saved = {row.slug: saved_workload(row.slug, row.body, catalogue) for row in rows}
+        async with database.engine.connect() as connection:
+            market = await load_market(connection, catalogue, now, providers)
+            request = ranking_request(given, Vocabulary.of(catalogue, market.offers, providers, saved), now)
+            if request.as_of is not None:
+                market = await load_market(connection, catalogue, request.as_of, providers)
+    return market, request
+
+
+def _own_cards(given: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]], tuple[FoundMachine, ...]]:
+    try:
+        return own_rig.with_own_cards(given, known.load())
+    except NoCards as error:
+        raise Failed(f"--rig auto: {error}") from error
+
+
+def _refuse_early(given: Mapping[str, Sequence[str]], now: datetime) -> None:
+    """What no database can make right is said before one is opened, and before prices are collected."""
+    try:
+        ranking_request(given, Vocabulary(catalogue=known.load()), now)
+    except InvalidParameters as invalid:
+        lasting = [error for error in invalid.errors if error.field not in STORE_KNOWS]
+        if lasting:
+            raise InvalidParameters(lasting) from invalid
