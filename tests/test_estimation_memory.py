@@ -30,7 +30,7 @@ def test_published_peaks_are_met_within_a_tenth(peak: object) -> None:
 
     if found.run in COMPILES_ITS_LOSS:
         assert 0 < found.error < 0.4  # too much, never too little
-    elif RUNS[found.run].workload.plan.cut != (1, 1, 1):
+    elif RUNS[found.run].workload.plan.cut[:2] != (1, 1):
         assert -0.4 < found.error <= 0.10  # stages that hold the logits of many micro-batches are not modelled
     else:
         assert abs(found.error) <= 0.10

@@ -38,21 +38,18 @@ class MemoryReport:
     """Peaks, and how often plans are called fitting."""
 
     peaks: tuple[Peak, ...]
-    ran: int  # published plans with a micro-batch, sequences whole
+    ran: int  # published plans with a micro-batch
     ran_but_refused: dict[str, float]  # and the share of the offered memory that each is said to need: over 1
     ran_out: int
     ran_out_but_accepted: dict[str, float]  # the same: at most 1
 
 
 def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
-    """Every run that says something about memory; sequences cut over GPUs are none of ours."""
-    whole = [run for run in runs if run.workload.plan.cut[2] == 1]
-    told = [run for run in whole if run.workload.plan.sharding or run.machine.gpu_count == 1]
-    ran = [run for run in whole if run.workload.plan.micro_batch]
+    """Every run that says something about memory."""
+    told = [run for run in runs if run.workload.plan.sharding or run.machine.gpu_count == 1]
+    ran = [run for run in runs if run.workload.plan.micro_batch]
     filled = {run.id: _filled(run, run.workload.plan.micro_batch, estimator) for run in ran}
-    over = {
-        run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in whole if run.runs_out_at_micro_batch
-    }
+    over = {run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in runs if run.runs_out_at_micro_batch}
     return MemoryReport(
         tuple(_peak(run, run.peak_memory_gb) for run in told if run.peak_memory_gb),
         len(ran),
