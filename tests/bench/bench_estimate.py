@@ -1,4 +1,4 @@
-"""How long the estimation core takes by itself: 2,000 kinds of machines for one workload, plan search included, and one."""
+"""How long the estimation core takes by itself: 2,000 kinds of machines for one workload, and one machine."""
 
 from __future__ import annotations
 
