@@ -244,6 +244,28 @@ async def test_what_is_not_there_is_a_problem_too(client: Client, method: str, p
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/ranking", "GET, HEAD, OPTIONS, POST"),
+        ("/api/v1/estimates", "OPTIONS, POST"),
+        ("/api/v1/gpus/H100%20SXM", "GET, HEAD, OPTIONS"),
+        ("/health/live", "GET, HEAD, OPTIONS"),
+        ("/schema/openapi.json", "GET, HEAD, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/prices", "GET, HEAD, OPTIONS"),
+        ("/gpus/H100%20SXM", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_a_method_that_is_refused_comes_with_those_that_are_answered(
+    client: Client, path: str, allowed: str, accept: str
+) -> None:
+    refused = await client.request("PATCH", path, headers={"Accept": accept})
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+
+
 async def test_a_failure_of_ours_gives_a_reference_and_nothing_else() -> None:
     @get("/api/broken")
     async def broken() -> None:
