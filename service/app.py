@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections import defaultdict
@@ -64,7 +65,7 @@ def utc_now() -> datetime:
 def create_app(settings: Settings | None = None, clock: Callable[[], datetime] = utc_now) -> Litestar:
     """The service: API, pages, and its part in the schedule. Settings come from the environment unless given.
 
-    For several processes: `granian --interface asgi --factory service.app:create_app`.
+    For several processes: `granian --interface asgi --factory service.app:served`.
     """
     composed = settings or Settings.from_environment()
 
@@ -89,6 +90,13 @@ def create_app(settings: Settings | None = None, clock: Callable[[], datetime] =
         state=State(),
     )
     app.asgi_handler = head_as_get(app.asgi_handler)
+    return app
+
+
+def served() -> Litestar:
+    """What each process of `serve` runs."""
+    app = create_app()
+    gc.freeze()  # what is loaded by now stays: a search for waste in it would fall into somebody's ranking
     return app
 
 

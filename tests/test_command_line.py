@@ -137,6 +137,29 @@ def test_a_database_that_is_down_is_a_failure_in_one_sentence(command: str) -> N
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_without_a_database_ends_in_one_sentence(tmp_path: Path, workers: str) -> None:
+    environment = {**NO_DATABASE, "RIG_OR_RENT_DATA_DIR": str(tmp_path), "RIG_OR_RENT_API_KEY": "a key of the test"}
+
+    done = run("serve", "--port", str(free_port()), "--workers", workers, env=environment)
+
+    assert done.returncode == 1
+    assert "127.0.0.1:1 cannot be used" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "said"), [("127.0.0.1", 1, "nobody can listen on port"), ("nowhere.invalid", 2, "is no address")]
+)
+def test_a_server_says_where_it_cannot_listen(environment: dict[str, str], host: str, status: int, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        done = run("serve", "--host", host, "--port", str(busy.getsockname()[1]), env=environment)
+
+    assert done.returncode == status
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(fresh_database: Database, fresh_database_url: str) -> None:
     async with fresh_database.engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -274,12 +297,16 @@ def answering(body: object) -> Iterator[str]:
         server.shutdown()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def serving(env: Mapping[str, str], *arguments: str) -> Iterator[str]:
     """The address of a server that is ready; it has to end by itself when asked to."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(COMMAND), "serve", "--port", str(port), *arguments]
     with subprocess.Popen(command, env={**env, "RIG_OR_RENT_SCHEDULER": "off"}, stderr=subprocess.PIPE) as server:
         try:
