@@ -20,7 +20,7 @@ from service.parameters import (
     ranking_request,
     ranking_request_from_body,
 )
-from service.ranking.rank import cursor_of
+from service.ranking.request import cursor_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 VOCABULARY = Vocabulary(

@@ -19,7 +19,7 @@ from service.ranking.cost import interruption_growth
 from service.ranking.describe import offer_title
 from service.ranking.offers import Coded, Estimates, Offers
 from service.ranking.option import CloudOffer, ExclusionExample, MarketState, Option, Ranking
-from service.ranking.rank import find, rank, rank_with_sketch
+from service.ranking.rank import Standings, find
 from service.ranking.request import RankingRequest
 
 MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None, sources={})
@@ -103,26 +103,22 @@ def takes(rented: Machine) -> Estimate | Infeasible:
     return hours(alone / rented.gpu_count)
 
 
+def standings(offers: Sequence[CloudOffer], asked: RankingRequest) -> Standings:
+    return Standings.of(asked, *columns(offers, asked), now=NOON)
+
+
+def columns(offers: Sequence[CloudOffer], asked: RankingRequest) -> tuple[Offers, Estimates, Estimates]:
+    rented = offers_of(offers)
+    estimates = Estimates.of([takes(kind) for kind in rented.machine.values])
+    return rented, estimates, Estimates.of([takes(rig.machine) for rig in asked.rigs])
+
+
 def ranked(offers: Sequence[CloudOffer], asked: RankingRequest | None = None) -> Ranking:
-    asked = asked or request()
-    columns = offers_of(offers)
-    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
-    of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
-    return rank(asked, columns, estimates, of_rigs, now=NOON, market=MARKET)
+    return standings(offers, asked or request()).ranking(MARKET)
 
 
 def found(option_id: str, offers: Sequence[CloudOffer], asked: RankingRequest) -> Option | ExclusionExample | None:
-    columns = offers_of(offers)
-    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
-    of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
-    return find(option_id, asked, columns, estimates, of_rigs, now=NOON)
-
-
-def sketch(offers: Sequence[CloudOffer], asked: RankingRequest, most: int) -> tuple[Ranking, tuple[Option, ...]]:
-    columns = offers_of(offers)
-    estimates = Estimates.of([takes(rented) for rented in columns.machine.values])
-    of_rigs = Estimates.of([takes(rig.machine) for rig in asked.rigs])
-    return rank_with_sketch(asked, columns, estimates, of_rigs, now=NOON, market=MARKET, most=most)
+    return find(option_id, asked, *columns(offers, asked), now=NOON)
 
 
 def names(ranking: Ranking) -> list[str]:
@@ -468,10 +464,9 @@ def test_a_machine_that_is_too_small_is_excluded_with_what_it_lacks() -> None:
 
 
 def test_a_pinned_plan_that_does_not_fit_is_an_exclusion() -> None:
-    columns = offers_of([offer()])
-    does_not_fit = replace(hours(10), fits=False, lacks_gb=2.0)
+    does_not_fit = Estimates.of([replace(hours(10), fits=False, lacks_gb=2.0)])
 
-    ranking = rank(request(), columns, Estimates.of([does_not_fit]), Estimates.of([]), now=NOON, market=MARKET)
+    ranking = Standings.of(request(), offers_of([offer()]), does_not_fit, Estimates.of([]), now=NOON).ranking(MARKET)
 
     assert [(exclusion.reason, exclusion.examples[0].detail) for exclusion in ranking.excluded] == [
         ("plan_out_of_memory", "lacks 2.0 GB")
@@ -704,7 +699,8 @@ def test_a_sketch_holds_the_frontier_and_what_one_owns_and_some_of_all_others() 
     offers = [offer(f"{number:03}", usd=2 + number / 100, gpus=1 + number % 3) for number in range(300)]
     asked = request(rigs=(rig("RTX 4070"),), limit=5)
 
-    ranking, drawn = sketch(offers, asked, most=50)
+    stood = standings(offers, asked)
+    ranking, drawn = stood.ranking(MARKET), stood.sketch(50)
     everything = ranked(offers, request(rigs=(rig("RTX 4070"),))).options
 
     important = {option.id for option in everything if option.on_frontier or option.kind == "local"}

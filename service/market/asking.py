@@ -16,7 +16,8 @@ from service.estimation.workload import Workload
 from service.market.pricing import Market
 from service.ranking.describe import rig_title
 from service.ranking.offers import Estimates
-from service.ranking.rank import ExclusionExample, Option, Ranking, find, rank, rank_with_sketch
+from service.ranking.option import ExclusionExample, Option, Ranking
+from service.ranking.rank import Standings, find
 from service.ranking.request import RankingRequest
 
 REMEMBERED_MACHINES = 20_000  # of one workload; rigs are described freely
@@ -84,45 +85,36 @@ class _Answers:
 
 def current_ranking(market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime) -> Ranking:
     """Every way to run the workload at the prices of this market."""
-    return rank(
-        request,
-        market.offers,
-        estimator.of_machines(request.workload, request.method, market.machines),
-        _of_rigs(request, estimator),
-        now=request.as_of or now,
-        market=market.state,
-        notes=tuple(_differences(request, estimator)),
-    )
+    return _standings(market, request, estimator, now).ranking(market.state, _differences(request, estimator))
 
 
 def sketched_ranking(
     market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime, most: int
 ) -> tuple[Ranking, tuple[Option, ...]]:
     """The same, and at most about so many of all options for a picture."""
-    return rank_with_sketch(
-        request,
-        market.offers,
-        estimator.of_machines(request.workload, request.method, market.machines),
-        _of_rigs(request, estimator),
-        now=request.as_of or now,
-        market=market.state,
-        notes=tuple(_differences(request, estimator)),
-        most=most,
-    )
+    standings = _standings(market, request, estimator, now)
+    return standings.ranking(market.state, _differences(request, estimator)), standings.sketch(most)
 
 
 def find_option(
     market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime, option_id: str
 ) -> Option | ExclusionExample | None:
     """One way by its id, explained; with rank 0 where this ranking leaves it out, an example where it cannot run."""
-    estimates = estimator.of_machines(request.workload, request.method, market.machines)
-    at = request.as_of or now
-    return find(option_id, request, market.offers, estimates, _of_rigs(request, estimator), now=at)
+    return find(option_id, request, market.offers, *_estimates(market, request, estimator), now=request.as_of or now)
 
 
-def _of_rigs(request: RankingRequest, estimator: RememberingEstimator) -> Estimates:
-    machines = [rig.machine for rig in request.rigs]
-    return Estimates.of(estimator.estimate_many(request.workload, machines, request.method))
+def _standings(market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime) -> Standings:
+    estimates = _estimates(market, request, estimator)
+    return Standings.of(request, market.offers, *estimates, now=request.as_of or now)
+
+
+def _estimates(market: Market, request: RankingRequest, estimator: RememberingEstimator) -> tuple[Estimates, Estimates]:
+    """Of what is rented out, and of the rigs."""
+    rigs = [rig.machine for rig in request.rigs]
+    return (
+        estimator.of_machines(request.workload, request.method, market.machines),
+        Estimates.of(estimator.estimate_many(request.workload, rigs, request.method)),
+    )
 
 
 def _differences(request: RankingRequest, estimator: RememberingEstimator) -> Iterator[str]:

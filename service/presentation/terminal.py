@@ -13,7 +13,7 @@ from service.estimation.answer import Estimate, Infeasible
 from service.presentation import words
 from service.presentation.answers import ProviderAnswer, RejectionAnswer
 from service.presentation.numbers import TimeScale, age, gigabytes, time_scale, usd_interval, usd_number, usd_rate
-from service.ranking.rank import Option, Ranking
+from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest
 
 RIGHT = frozenset({"#", "Days", "Hours", "Cost, $", "Offers", "Rejected"})

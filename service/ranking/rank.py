@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,121 +15,20 @@ from service.ranking.describe import described_workload, example, option, option
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
 from service.ranking.option import (
     Answer,
-    BillLine,
     BreakEven,
-    CloudOffer,
     Contender,
     Exclusion,
     ExclusionExample,
-    Kind,
     MarketState,
     Option,
-    OptionMachine,
     Ranking,
-    RigUse,
 )
 from service.ranking.order import contenders, in_order, in_stock, on_frontier, probability_cheapest
 from service.ranking.request import RankingRequest, Sort, cursor_of
 from service.ranking.ways import OVER_BUDGET, OVER_DEADLINE, Ways, best_of_each, best_per, kept, keys_of, weigh
 
-__all__ = [
-    "Answer",
-    "BillLine",
-    "BreakEven",
-    "CloudOffer",
-    "Contender",
-    "Exclusion",
-    "ExclusionExample",
-    "Kind",
-    "MarketState",
-    "Option",
-    "OptionMachine",
-    "Ranking",
-    "RigUse",
-    "find",
-    "rank",
-    "rank_with_sketch",
-]
-
 EXAMPLES = 5
 CONTENDERS = 3
-
-
-def rank(
-    request: RankingRequest,
-    offers: Offers,
-    estimates: Estimates,
-    rig_estimates: Estimates,
-    *,
-    now: datetime,
-    market: MarketState,
-    notes: Sequence[str] = (),
-) -> Ranking:
-    """Every way to run the workload, in order. `estimates` go by the market's machines, `rig_estimates` by the rigs."""
-    return _told(Standings.of(request, offers, estimates, rig_estimates, now), now, market, notes)
-
-
-def rank_with_sketch(
-    request: RankingRequest,
-    offers: Offers,
-    estimates: Estimates,
-    rig_estimates: Estimates,
-    *,
-    now: datetime,
-    market: MarketState,
-    notes: Sequence[str] = (),
-    most: int,
-) -> tuple[Ranking, tuple[Option, ...]]:
-    """The ranking, and at most about so many of all its options for a picture, in order."""
-    standings = Standings.of(request, offers, estimates, rig_estimates, now)
-    drawn = tuple(standings.option(place) for place in standings.sampled(most))
-    return _told(standings, now, market, notes), drawn
-
-
-def _told(standings: Standings, now: datetime, market: MarketState, notes: Sequence[str]) -> Ranking:
-    request = standings.request
-    page = range(request.offset, min(request.offset + request.limit, len(standings.order)))
-    return Ranking(
-        workload=described_workload(request.workload),
-        method=request.method,
-        as_of=now,
-        market=market,
-        considered=len(standings.ways),
-        ranked=len(standings.order),
-        options=tuple(standings.option(int(standings.order[place])) for place in page),
-        excluded=tuple(_exclusions(standings)),
-        answer=_answer(standings),
-        break_even=_break_even(standings),
-        notes=(*notes, *_notes(standings)),
-        next_cursor=cursor_of(page.stop) if page.stop < len(standings.order) else None,
-    )
-
-
-def find(
-    option_id: str,
-    request: RankingRequest,
-    offers: Offers,
-    estimates: Estimates,
-    rig_estimates: Estimates,
-    *,
-    now: datetime,
-) -> Option | ExclusionExample | None:
-    """One way by its id, with its bill: as it stands in this ranking, or outside it (rank 0) if that leaves it out.
-
-    An example where the machine cannot run the workload. None where no such offer is current.
-    """
-    request = replace(request, explain=True)
-    standings = Standings.of(request, offers, estimates, rig_estimates, now)
-    place = standings.place_of(option_id)
-    if place is None or standings.ways.reason[place]:
-        request = replace(request, deadline_days=None, budget_usd=None)
-        everything = weigh(request, offers, estimates, rig_estimates, np.ones(len(offers), bool))
-        standings = Standings.outside(request, everything)
-        place = standings.place_of(option_id)
-    if place is None:
-        return None
-    excluded = standings.ways.reason[place] > 0
-    return example(standings.ways, place, request) if excluded else standings.option(place)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -137,6 +36,7 @@ class Standings:
     """All that a ranking knows, as columns; what is shown of it is written out on demand."""
 
     request: RankingRequest
+    now: datetime
     ways: Ways
     order: Integers  # of the ranked ones, as asked for
     cheapest_first: Integers
@@ -151,8 +51,10 @@ class Standings:
         offers: Offers,
         estimates: Estimates,
         rig_estimates: Estimates,
+        *,
         now: datetime,
     ) -> Standings:
+        """Every way to run the workload. `estimates` go by the market's machines, `rig_estimates` by the rigs."""
         ways = weigh(request, offers, estimates, rig_estimates, kept(request, offers, now))
         ways = best_per(request.per, request.sort, ways)
         order = in_order(ways, request.sort)
@@ -161,6 +63,7 @@ class Standings:
         rank[order] = np.arange(1, len(order) + 1)
         return cls(
             request=request,
+            now=now,
             ways=ways,
             order=order,
             cheapest_first=cheapest_first,
@@ -170,11 +73,12 @@ class Standings:
         )
 
     @classmethod
-    def outside(cls, request: RankingRequest, ways: Ways) -> Standings:
+    def outside(cls, request: RankingRequest, ways: Ways, now: datetime) -> Standings:
         """Ways that stand in no order."""
         nothing = np.zeros(0, np.int64)
         return cls(
             request=request,
+            now=now,
             ways=ways,
             order=nothing,
             cheapest_first=nothing,
@@ -182,6 +86,30 @@ class Standings:
             on_frontier=np.zeros(len(ways), bool),
             probability_cheapest=np.zeros(len(ways)),
         )
+
+    def ranking(self, market: MarketState, notes: Iterable[str] = ()) -> Ranking:
+        """The page that is asked for, with what is said of all."""
+        request, order = self.request, self.order
+        page = order[request.offset : request.offset + request.limit]
+        end = request.offset + len(page)
+        return Ranking(
+            workload=described_workload(request.workload),
+            method=request.method,
+            as_of=self.now,
+            market=market,
+            considered=len(self.ways),
+            ranked=len(order),
+            options=tuple(map(self.option, page.tolist())),
+            excluded=tuple(_exclusions(self)),
+            answer=_answer(self),
+            break_even=_break_even(self),
+            notes=(*notes, *_notes(self)),
+            next_cursor=cursor_of(end) if end < len(order) else None,
+        )
+
+    def sketch(self, most: int) -> tuple[Option, ...]:
+        """At most about so many of all options for a picture, in order."""
+        return tuple(map(self.option, self._sampled(most)))
 
     def option(self, place: int) -> Option:
         return option(
@@ -201,7 +129,7 @@ class Standings:
         places = np.flatnonzero(ways.way == next(rigs, -1 if row is None else len(ways.rigs) + row))
         return int(places[0]) if len(places) else None
 
-    def sampled(self, most: int) -> list[int]:
+    def _sampled(self, most: int) -> list[int]:
         """Places in order: the frontier and the rigs whole, of the others every so many."""
         important = self.on_frontier[self.order] | self.ways.is_local[self.order]
         others = np.flatnonzero(~important)
@@ -215,6 +143,33 @@ class Standings:
         keys = [key[candidates] for key in keys_of(sort, self.ways)]
         best = candidates[best_of_each(np.zeros(len(candidates), np.int64), *keys)]
         return int(best[0]) if len(best) else None
+
+
+def find(
+    option_id: str,
+    request: RankingRequest,
+    offers: Offers,
+    estimates: Estimates,
+    rig_estimates: Estimates,
+    *,
+    now: datetime,
+) -> Option | ExclusionExample | None:
+    """One way by its id, with its bill: as it stands in this ranking, or outside it (rank 0) if that leaves it out.
+
+    An example where the machine cannot run the workload. None where no such offer is current.
+    """
+    request = replace(request, explain=True)
+    standings = Standings.of(request, offers, estimates, rig_estimates, now=now)
+    place = standings.place_of(option_id)
+    if place is None or standings.ways.reason[place]:
+        request = replace(request, deadline_days=None, budget_usd=None)
+        everything = weigh(request, offers, estimates, rig_estimates, np.ones(len(offers), bool))
+        standings = Standings.outside(request, everything, now)
+        place = standings.place_of(option_id)
+    if place is None:
+        return None
+    excluded = standings.ways.reason[place] > 0
+    return example(standings.ways, place, request) if excluded else standings.option(place)
 
 
 def _exclusions(standings: Standings) -> Iterator[Exclusion]:
