@@ -213,13 +213,14 @@ def _titles(told: Mapping[str, Coded[Any]], providers: Mapping[str, ProviderFact
 
 def _is_stale(prices: CurrentPrices, at: datetime, providers: Mapping[str, ProviderFacts]) -> Coded[bool]:
     """Seen longer ago than twice the interval of its collector and than a day; what is bundled has a date instead."""
-    fresh_for = {slug: _fresh_for(providers.get(slug)).total_seconds() for slug in set(prices.collector)}
-    fresh = np.array([fresh_for[slug] for slug in prices.collector], np.float64)
+    seconds = {slug: fresh_for(providers.get(slug)).total_seconds() for slug in set(prices.collector)}
+    fresh = np.array([seconds[slug] for slug in prices.collector], np.float64)
     ages = np.array([source != "bundled" for source in prices.source], np.bool_)
     return Coded((False, True), (ages & (at.timestamp() - prices.last_seen > fresh)).astype(np.int64))
 
 
-def _fresh_for(collector: ProviderFacts | None) -> timedelta:
+def fresh_for(collector: ProviderFacts | None) -> timedelta:
+    """How long what a collector read is fresh: two of its intervals, and a day at least."""
     return max(2 * collector.interval, FRESH_FOR) if collector else FRESH_FOR
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, Final, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from service import store
 from service.catalogue import Catalogue, Electricity, GpuSheet, UnknownGpu
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
 from service.estimation.hardware import Gpu, Machine
+from service.market.pricing import fresh_for
 from service.ranking.option import CloudOffer
 from service.rates import Rates
 
 Source = Literal["live", "catalogue", "bundled", "rates"]
-
-FRESH_FOR: Final = timedelta(hours=24)  # as for prices: younger is never stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +229,7 @@ def electricity_price(known: Electricity) -> ElectricityPrice:
         usd_per_kwh=known.usd_per_kwh,
         price_per_kwh=known.price_per_kwh,
         currency=known.currency,
-        year=_last_year(known.period),
+        year=known.year,
         period=known.period,
         official=known.official,
         source=known.source,
@@ -240,11 +239,6 @@ def electricity_price(known: Electricity) -> ElectricityPrice:
         carbon_year=known.carbon_year,
         carbon_source_url=known.carbon_source_url,
     )
-
-
-def _last_year(period: str) -> int:
-    """2025 of 2025-S2, 2026 of 2023-2026."""
-    return max(int(part) for part in period.split("-") if len(part) == 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,7 +374,7 @@ def _state(
     last = state.last_run
     if last.outcome != "ok":
         return ("off" if last.error_kind == "credentials_refused" else "failing"), last.error or last.error_kind
-    if source.kind != "bundled" and now - last.started_at > max(2 * source.interval, FRESH_FOR):
+    if source.kind != "bundled" and now - last.started_at > fresh_for(source):
         return "stale", "the last run was longer ago than two of its intervals"
     return "ok", None
 
