@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from service.commands.answering import BadInput, Failed
+from service.commands.answering import BadInput, Failed, flag
 from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
 from service.parameters import PARAMETERS, InvalidParameters, Parameter
 from service.settings import InvalidSetting
@@ -53,7 +53,7 @@ def _refuse(sentence: str, status: int) -> int:
 def _option(field: str) -> str:
     """A parameter as it is typed here; the path in a request's file stays as it is."""
     is_flag = field in {parameter.name for parameter in PARAMETERS}
-    return f"--{field.replace('_', '-')}" if is_flag else f"{field}:"
+    return flag(field) if is_flag else f"{field}:"
 
 
 def _log_to_standard_error() -> None:
@@ -155,7 +155,7 @@ def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
     said = f" (default: {parameter.default})" if parameter.default else ""
     choices = f"; one of {', '.join(parameter.choices)}" if parameter.choices else ""
     parser.add_argument(
-        f"--{parameter.name.replace('_', '-')}",
+        flag(parameter.name),
         dest=parameter.name,
         action="append",
         metavar={"number": "NUMBER", "whole": "COUNT"}.get(parameter.type, "TEXT"),

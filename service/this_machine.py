@@ -75,7 +75,7 @@ def machines_of(cards: Sequence[Card], ram_gb: float, catalogue: Catalogue) -> t
     if not cards:
         raise NoCards(
             "no card was found: neither an NVIDIA driver (NVML) nor amd-smi or rocm-smi answers; "
-            'name the card instead, such as --rig "RTX 4070"'
+            "name the card instead, such as RTX 4070"
         )
     kinds = Counter(card.name for card in cards)
     found, unknown = [], []

@@ -109,7 +109,11 @@ def test_one_option_explained_adds_up_to_its_cost(environment: dict[str, str]) -
         (["rank", "--sort", "price"], "--sort must be one of cost, days, score"),
         (["rank", "--deadline-days", "-3"], "--deadline-days must be a number above 0"),
         (["rank", "--colour", "red"], "--colour"),
+        (["rank", "--layers", "22"], "--layers describes a model of your own: add --workload own"),
         (["estimate"], "--gpu must name a GPU"),
+        (["estimate", "--log", "train.log", "--gpu", "RTX 4070"], "--gpu does not go with --log"),
+        (["estimate", "--request", "x.json", "--workload", "gpt2-124m"], "--workload does not go with --request"),
+        (["fit", "--write", "nowhere/constants.toml"], "there is no folder nowhere"),
         (["estimate", "--gpu", "RTX 4070", "--gpus", "many"], "--gpus must be a whole number"),
         (["estimate", "--request", "nowhere.json"], "nowhere.json can't be read"),
         (["collect", "runpodd"], "nearest: runpod"),
@@ -125,6 +129,14 @@ def test_bad_input_is_refused_in_one_sentence_before_a_database_is_touched(argum
     assert done.returncode == 2
     assert done.stdout == ""
     assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_workload_is_refused_before_prices_are_collected(environment: dict[str, str]) -> None:
+    done = run("rank", "--workload", "nanochat", env=environment)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("rig-or-rent: --workload 'nanochat' is not known; nearest: nanochat-d")
     assert done.stderr.count("\n") == 1
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from service import catalogue as known
 from service import own_rig
-from service.commands.answering import BadInput, Failed, content_of, print_json
+from service.commands.answering import BadInput, Failed, content_of, flag, print_json
 from service.estimation.estimate import Estimator
 from service.estimation.logs import UnreadableLog
 from service.estimation.several import explain_count
@@ -22,6 +22,7 @@ from service.this_machine import NoCards, this_machine
 def run(options: argparse.Namespace) -> None:
     """Hours on one machine, or for a file of machines."""
     catalogue = known.load()
+    _refuse_idle(options)
     if options.log:
         _by_log(options, catalogue)
         return
@@ -42,6 +43,18 @@ def run(options: argparse.Namespace) -> None:
         terminal.print_estimate(title, answer, options.explain)
         if options.explain and (sentence := explain_count(estimator, workload, machine)):
             terminal.print_line(f"  {sentence}")
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """What would have no effect is refused, since the answer would be to another question."""
+    machine = ("gpu", "gpus", "host_memory_gb", "method")
+    for source, others, why in (
+        ("log", ("request", *machine), "the log has the pace of its own machine"),
+        ("request", ("workload", *machine), "the file says all of it"),
+    ):
+        idle = [flag(name) for name in others if getattr(options, name) is not None]
+        if getattr(options, source) and idle:
+            raise BadInput(f"{idle[0]} does not go with {flag(source)}: {why}")
 
 
 def _by_log(options: argparse.Namespace, catalogue: known.Catalogue) -> None:
@@ -75,7 +88,7 @@ def _body_of_request(options: argparse.Namespace) -> object:
 
 def _machines(options: argparse.Namespace) -> list[dict[str, object]]:
     if not options.gpu:
-        raise BadInput("--gpu must name a GPU, such as RTX 4070; or give --request FILE")
+        raise BadInput("--gpu must name a GPU, such as RTX 4070; or give --request FILE, or --log FILE")
     if options.gpu.strip().lower() == own_rig.AUTO:
         return _machines_here()
     count, host_memory_gb = _number(options.gpus), _number(options.host_memory_gb)

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from service import catalogue as known
-from service.commands.answering import Failed, print_json
+from service.commands.answering import Failed, print_json, require_folder, write
 
 
 def run(options: argparse.Namespace) -> None:
@@ -15,11 +15,13 @@ def run(options: argparse.Namespace) -> None:
         from service import fit as fitting  # needs SciPy, which only this command does
     except ModuleNotFoundError as missing:
         raise Failed("fitting needs SciPy: pip install 'rig-or-rent[fit]'") from missing
+    require_folder(options.write)
+    require_folder(options.plot)
     report = fitting.report(known.load().runs)
     if options.write:
-        options.write.write_text(fitting.as_toml(report.efficiencies), encoding="utf-8")
+        write(options.write, fitting.as_toml(report.efficiencies).encode())
     if options.plot:
-        options.plot.write_text(fitting.scatter(report.points), encoding="utf-8")
+        write(options.plot, fitting.scatter(report.points).encode())
     if options.json:
         print_json(report)
         return

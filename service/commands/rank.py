@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from providers import discover
 from service import catalogue as known
 from service import own_rig, store
-from service.commands.answering import BadInput, Failed, print_json
+from service.commands.answering import BadInput, Failed, flag, print_json
 from service.commands.filling import fill_if_empty
 from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Market, RememberingEstimator, current_ranking, find_option, load_market
-from service.parameters import InvalidParameters, Vocabulary, ranking_request, saved_workload
+from service.parameters import OWN_WORKLOAD, InvalidParameters, Vocabulary, ranking_request, saved_workload
+from service.parameters.workloads import MODEL, REFERENCE, TRAINING
 from service.presentation import terminal
 from service.ranking.option import Option
 from service.ranking.request import RankingRequest
 from service.settings import Settings
 from service.this_machine import FoundMachine, NoCards
 
-STORE_KNOWS = frozenset({"workload", "provider", "region", "cloud_country"})  # values that may have been collected
+PRICES_KNOW = frozenset({"provider", "region", "cloud_country"})  # values that may have been collected
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -29,7 +30,8 @@ async def run(options: argparse.Namespace) -> None:
     settings, catalogue, now = Settings.from_environment(), known.load(), datetime.now(UTC)
     typed = {name: values for name, values in vars(options).items() if isinstance(values, list)}
     given, found = _own_cards(typed)
-    _refuse_early(given, now)
+    _refuse_idle(given)
+    _refuse_early(given, Vocabulary(catalogue=catalogue), now, {"workload"} | PRICES_KNOW)
     market, request = await _asked(settings, given, now)
     request = own_rig.as_found(request, found)
     estimator = RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs))
@@ -51,10 +53,11 @@ async def _asked(
     catalogue, providers = known.load(), discover()
     async with open_database(settings) as database:
         await database.prepare()
-        await fill_if_empty(database, settings, now)
         async with database.sessions() as session:
             rows = await store.saved_workloads(session)
         saved = {row.slug: saved_workload(row.slug, row.body, catalogue) for row in rows}
+        _refuse_early(given, Vocabulary(catalogue=catalogue, saved_workloads=saved), now, PRICES_KNOW)
+        await fill_if_empty(database, settings, now)
         async with database.engine.connect() as connection:
             market = await load_market(connection, catalogue, now, providers)
             request = ranking_request(given, Vocabulary.of(catalogue, market.offers, providers, saved), now)
@@ -70,11 +73,20 @@ def _own_cards(given: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]]
         raise Failed(f"--rig auto: {error}") from error
 
 
-def _refuse_early(given: Mapping[str, Sequence[str]], now: datetime) -> None:
-    """What no database can make right is said before one is opened, and before prices are collected."""
+def _refuse_idle(given: Mapping[str, Sequence[str]]) -> None:
+    """A description of a model that is not asked about: the answer would be to another question."""
+    idle = [flag(name) for name in (*MODEL, *TRAINING, *REFERENCE) if name in given]
+    if idle and given.get("workload", [""])[-1] != OWN_WORKLOAD:
+        raise BadInput(f"{idle[0]} describes a model of your own: add --workload {OWN_WORKLOAD}")
+
+
+def _refuse_early(
+    given: Mapping[str, Sequence[str]], vocabulary: Vocabulary, now: datetime, may_be_known_later: Set[str]
+) -> None:
+    """What no database can make right is said before one is opened; what no price can, before any are collected."""
     try:
-        ranking_request(given, Vocabulary(catalogue=known.load()), now)
+        ranking_request(given, vocabulary, now)
     except InvalidParameters as invalid:
-        lasting = [error for error in invalid.errors if error.field not in STORE_KNOWS]
+        lasting = [error for error in invalid.errors if error.field not in may_be_known_later]
         if lasting:
             raise InvalidParameters(lasting) from invalid

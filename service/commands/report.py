@@ -16,7 +16,7 @@ from providers import discover
 from service import catalogue as known
 from service import store
 from service.collect import all_sources, collect_bundled_if_needed
-from service.commands.answering import BadInput, Failed
+from service.commands.answering import BadInput, Failed, flag, require_folder, write
 from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
@@ -39,7 +39,8 @@ async def run(options: argparse.Namespace) -> None:
     form = _form(options)
     for name in ("output", "as_of", "language"):
         if getattr(options, name) and not options.preview:
-            raise BadInput(f"--{name.replace('_', '-')} is for --preview")
+            raise BadInput(f"{flag(name)} is for --preview")
+    require_folder(options.output)
     async with _opened(Settings.from_environment(), _as_of(options)) as desk:
         if options.preview:
             _show(await _preview(desk, options.subscription, options.language), form, options.output)
@@ -133,10 +134,7 @@ def _show(made: Made, form: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         return
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise Failed(f"{output} cannot be written: {error.strerror}") from error
+    write(output, content)
     terminal.print_line(f"{output}: {made.report.subject}")
 
 
