@@ -506,6 +506,14 @@ async def test_lists_of_runs_refuse_what_cannot_be_meant(client: Client, query: 
     assert response.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
+@pytest.mark.parametrize("run", ["0", "-1", "first", "١", "9" * 19, "9" * 5000], ids=lambda run: run[:20])
+async def test_no_run_has_such_an_id(client: Client, run: str) -> None:
+    response = await client.get("/api/v1/rejections", params={"run": run})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "run"
+
+
 # Caching and health --------------------------------------------------------------------------------------------------
 
 

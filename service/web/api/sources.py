@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
@@ -171,7 +172,7 @@ def _run_id(parameters: Mapping[str, Sequence[str]]) -> int | None:
     given = _last(parameters, "run")
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit() and 0 < int(given) <= LARGEST_ID):
+    if not re.fullmatch(r"[0-9]{1,19}", given) or not 0 < int(given) <= LARGEST_ID:
         raise InvalidParameters([FieldError("run", f"must be the id of a run, a whole number, not {given[:60]!r}")])
     return int(given)
 
