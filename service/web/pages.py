@@ -1,4 +1,4 @@
-"""Lists in pages: `items`, and a cursor for the rest."""
+"""Lists in pages: `items`, and a cursor for the rest; and what a reader said of them."""
 
 from __future__ import annotations
 
@@ -37,5 +37,14 @@ class Paging:
 async def asked_page(services: Services, parameters: Mapping[str, Sequence[str]], default: int = WHOLE_LIST) -> Paging:
     """`limit` and `cursor`, read as the ranking reads them. Raises InvalidParameters."""
     asked = await services.asked_in_query({name: parameters.get(name, ()) for name in ("limit", "cursor")})
-    given = any(value.strip() for value in parameters.get("limit", ()))
-    return Paging(asked.limit if given else default, asked.offset)
+    return Paging(asked.limit if last_of(parameters, "limit") else default, asked.offset)
+
+
+async def asked_limit(services: Services, parameters: Mapping[str, Sequence[str]], default: int) -> int:
+    """The `limit` of a list whose cursor is its own. Raises InvalidParameters."""
+    return (await asked_page(services, {"limit": parameters.get("limit", ())}, default)).limit
+
+
+def last_of(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """What was said last, which counts; None: nothing was."""
+    return next((value.strip() for value in reversed(parameters.get(name, ())) if value.strip()), None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.market import provider_name
 from service.parameters import FieldError, InvalidParameters
 from service.parameters.reader import Reader
+from service.ranking.request import RankingRequest
 from service.reports.feed import Entry, as_atom, entries_of
 from service.reports.language import LANGUAGES, Words
 from service.store.changes import PriceChange, price_changes
 from service.web.openapi import operation, problems, query
+from service.web.pages import last_of
 from service.web.services import AnyRequest, Services, parameters_of
 
 ATOM: Final = "application/atom+xml"
@@ -53,7 +55,7 @@ async def price_feed(
 ) -> Response[bytes]:
     parameters = parameters_of(request)
     asked = await services.asked_in_query({name: parameters.get(name, ()) for name in FILTERS})
-    given = {name for name in FILTERS if any(value.strip() for value in parameters.get(name, ()))}
+    given = {name for name in FILTERS if last_of(parameters, name)}
     least, language = _threshold(parameters)
     now = services.clock()
     changes = await price_changes(session, now - SINCE, now, least_percent=least, limit=MOST_CHANGES)
@@ -70,7 +72,7 @@ async def price_feed(
     return _conditional(request, body, entries)
 
 
-def _is_wanted(change: PriceChange, asked: Any, given: set[str]) -> bool:
+def _is_wanted(change: PriceChange, asked: RankingRequest, given: set[str]) -> bool:
     return (
         (not asked.gpus or change.gpu in asked.gpus)
         and (not asked.providers or change.provider in asked.providers)

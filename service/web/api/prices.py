@@ -18,7 +18,7 @@ from service.ranking.ways import kept
 from service.web.api.exports import JSON, accepted, exported
 from service.web.caching import PRICES
 from service.web.openapi import FORMAT, OFFER_FILTERS, operation, problems
-from service.web.pages import WHOLE_LIST, Items, Paging
+from service.web.pages import WHOLE_LIST, Items, Paging, last_of
 from service.web.services import AnyRequest, Services, parameters_of
 
 
@@ -60,7 +60,7 @@ async def asked_offers(services: Services, parameters: Mapping[str, Sequence[str
     """All offers that pass the filters, and which of them stand on the page that is asked for."""
     asked = await services.asked_in_query({name: parameters.get(name, ()) for name in OFFER_FILTERS})
     market = await services.markets.at(asked.as_of)
-    given = {name for name in OFFER_FILTERS if any(value.strip() for value in parameters.get(name, ()))}
+    given = {name for name in OFFER_FILTERS if last_of(parameters, name)}
     keep = kept(_wide(asked, given), market.offers, asked.as_of or services.clock())
     found = [market.offers.rows[place] for place in np.flatnonzero(keep).tolist()]
     return found, Paging(asked.limit if "limit" in given else WHOLE_LIST, asked.offset)

@@ -17,7 +17,7 @@ from service.parameters import FieldError, InvalidParameters
 from service.reports import keeping, mail_page, plain
 from service.reports.keeping import ReportAnswer, report_answer
 from service.web.openapi import PAGING, operation, problems, query
-from service.web.pages import Items, asked_page
+from service.web.pages import Items, asked_limit, last_of
 from service.web.security import may_write
 from service.web.services import AnyRequest, Services, parameters_of
 
@@ -47,12 +47,11 @@ async def list_reports(
     request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> Items[ReportAnswer]:
     parameters = parameters_of(request)
-    limit = (await asked_page(services, {"limit": parameters.get("limit", ())}, ON_A_PAGE)).limit
-    asked = {name: _last(parameters.get(name, ())) for name in ("cursor", "subscription")}
-    subscription = asked["subscription"]
+    limit = await asked_limit(services, parameters, ON_A_PAGE)
+    subscription = last_of(parameters, "subscription")
     if subscription is not None and not store.is_id(subscription):
         raise InvalidParameters([FieldError("subscription", "must be the id of a subscription")])
-    page = await store.reports(session, subscription_id=subscription, limit=limit, cursor=asked["cursor"])
+    page = await store.reports(session, subscription_id=subscription, limit=limit, cursor=last_of(parameters, "cursor"))
     told = may_write(request)
     url = services.reports.maker.public_url
     return Items(tuple(report_answer(row, url, with_errors=told) for row in page.items), page.next_cursor)
@@ -141,7 +140,3 @@ def _destination(services: Services, token: str) -> int:
     if destination is None:
         raise NotFoundException("This link is not one of ours, or it was cut short. Open it from the mail again.")
     return destination
-
-
-def _last(values: Any) -> str | None:
-    return next((value.strip() for value in reversed(values) if value.strip()), None)

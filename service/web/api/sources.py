@@ -27,7 +27,7 @@ from service.presentation.answers import (
 )
 from service.store.runs import LARGEST_ID
 from service.web.openapi import NEEDS_KEY, PAGING, operation, problems, query
-from service.web.pages import WHOLE_LIST, Items, asked_page
+from service.web.pages import WHOLE_LIST, Items, asked_limit, asked_page, last_of
 from service.web.security import require_key
 from service.web.services import AnyRequest, Services, parameters_of
 
@@ -86,9 +86,9 @@ async def list_runs(
     request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> Items[RunAnswer]:
     parameters = parameters_of(request)
-    limit = await _limit(services, parameters)
+    limit = await asked_limit(services, parameters, RUNS_ON_A_PAGE)
     collector = _provider(services, parameters)
-    page = await store.runs(session, collector=collector, limit=limit, cursor=_last(parameters, "cursor"))
+    page = await store.runs(session, collector=collector, limit=limit, cursor=last_of(parameters, "cursor"))
     return Items(tuple(run_answer(run) for run in page.items), page.next_cursor)
 
 
@@ -134,15 +134,15 @@ async def list_rejections(
     request: AnyRequest, services: NamedDependency[Services], session: NamedDependency[AsyncSession]
 ) -> Items[RejectionAnswer]:
     parameters = parameters_of(request)
-    limit = await _limit(services, parameters)
+    limit = await asked_limit(services, parameters, RUNS_ON_A_PAGE)
     page = await store.rejections(
         session,
         collector=_provider(services, parameters),
         run_id=_run_id(parameters),
-        reason=_last(parameters, "reason"),
+        reason=last_of(parameters, "reason"),
         newest=_flag(parameters, "newest"),
         limit=limit,
-        cursor=_last(parameters, "cursor"),
+        cursor=last_of(parameters, "cursor"),
     )
     return Items(tuple(rejection_answer(each, services.catalogue) for each in page.items), page.next_cursor)
 
@@ -153,23 +153,15 @@ HANDLERS = [list_providers, post_collection, list_runs, get_run, list_rejections
 # What is asked for ---------------------------------------------------------------------------------------------------
 
 
-async def _limit(services: Services, parameters: Mapping[str, Sequence[str]]) -> int:
-    return (await asked_page(services, {"limit": parameters.get("limit", ())}, RUNS_ON_A_PAGE)).limit
-
-
-def _last(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
-    return next((value.strip() for value in reversed(parameters.get(name, ())) if value.strip()), None)
-
-
 def _provider(services: Services, parameters: Mapping[str, Sequence[str]]) -> str | None:
-    slug = _last(parameters, "provider")
+    slug = last_of(parameters, "provider")
     if slug is not None and slug not in services.sources:
         raise InvalidParameters([FieldError("provider", f"{slug!r} is not known{nearest(slug, services.sources)}")])
     return slug
 
 
 def _run_id(parameters: Mapping[str, Sequence[str]]) -> int | None:
-    given = _last(parameters, "run")
+    given = last_of(parameters, "run")
     if given is None:
         return None
     if not re.fullmatch(r"[0-9]{1,19}", given) or not 0 < int(given) <= LARGEST_ID:
@@ -178,7 +170,7 @@ def _run_id(parameters: Mapping[str, Sequence[str]]) -> int | None:
 
 
 def _flag(parameters: Mapping[str, Sequence[str]], name: str) -> bool:
-    given = _last(parameters, name)
+    given = last_of(parameters, name)
     if given is not None and given.lower() not in ("true", "1", "false", "0"):
         raise InvalidParameters([FieldError(name, f"must be true or false, not {given[:60]!r}")])
     return given is not None and given.lower() in ("true", "1")
