@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     rank = command("rank", "Rank every way to run a workload by cost and days.")
     for parameter in PARAMETERS:
         _add(rank, parameter)
-    rank.add_argument("--explain", metavar="ID", help="print one option's bill and hours line by line")
+    rank.add_argument("--explain", metavar="ID", help="print the bill and hours of one option, by its id or place")
     rank.add_argument("--json", action="store_true", help="print what the API answers")
 
     estimate = command("estimate", "Hours on one machine, without a price; needs no database.")

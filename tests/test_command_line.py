@@ -94,6 +94,7 @@ def test_one_option_explained_adds_up_to_its_cost(environment: dict[str, str]) -
 
     explained = answer("rank", "--rig", "none", "--explain", cheapest["id"], env=environment)
 
+    assert explained == answer("rank", "--rig", "none", "--explain", "1", env=environment)
     assert sum(line["usd"] for line in explained["bill"]) == pytest.approx(cheapest["cost_usd"]["p50"])
     assert run("rank", "--explain", "nothing", env=environment).returncode == 2
 

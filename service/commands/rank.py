@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from providers import discover
@@ -36,14 +38,25 @@ async def run(options: argparse.Namespace) -> None:
     request = own_rig.as_found(request, found)
     estimator = RememberingEstimator(Estimator(catalogue.efficiencies, catalogue.runs))
     if options.explain:
-        option = find_option(market, request, estimator, now, options.explain)
-        if not isinstance(option, Option):
-            reason = option.detail if option else "no option has this id; `rig-or-rent rank --json` prints the ids"
-            raise BadInput(f"--explain {options.explain}: {reason}")
+        option = _explained(options.explain, market, request, estimator, now)
         print_json(option) if options.json else terminal.print_option(option)
         return
     ranking = current_ranking(market, request, estimator, now)
     print_json(ranking) if options.json else terminal.print_ranking(ranking, request, now)
+
+
+def _explained(
+    wanted: str, market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime
+) -> Option:
+    """The option with this id, or with this place in the ranking."""
+    if re.fullmatch(r"[1-9]\d{0,5}", wanted):  # no id is so short
+        place = replace(request, offset=int(wanted) - 1, limit=1)
+        wanted = next((option.id for option in current_ranking(market, place, estimator, now).options), wanted)
+    found = find_option(market, request, estimator, now, wanted)
+    if isinstance(found, Option):
+        return found
+    reason = found.detail if found else "no option has this id or place; `rig-or-rent rank --json` prints the ids"
+    raise BadInput(f"--explain {wanted}: {reason}")
 
 
 async def _asked(
