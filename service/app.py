@@ -7,13 +7,11 @@ import gc
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import httpx
 import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
@@ -23,23 +21,15 @@ from litestar.plugins.prometheus import PrometheusConfig
 from litestar.plugins.structlog import StructlogConfig, StructlogPlugin
 
 from providers import discover
-from service import store
 from service.catalogue import Catalogue, load
-from service.collect import (
-    AlreadyCollecting,
-    all_sources,
-    collect,
-    collect_bundled_if_needed,
-    collect_rates,
-    make_client,
-)
-from service.database import Database, open_database
+from service.collect import all_sources, collect_bundled_if_needed, make_client
+from service.collector import Collector
+from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Markets, RememberingEstimator
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
-from service.presentation.answers import PriceSource, provider_answer, source_of
+from service.presentation.answers import source_of
 from service.presentation.charts import drawing
-from service.rates import EuropeanCentralBank
 from service.reports.desk import Desk
 from service.reports.opening import open_desk
 from service.schedule import Job, end, running_schedule
@@ -53,9 +43,6 @@ from service.web.security import secure
 from service.web.services import DEPENDENCIES, Services
 
 FORGETTING = timedelta(days=1)  # how often old reports are looked for
-WATCHING = timedelta(minutes=5)  # how often a change of state is looked for that no run brings about: growing stale
-
-log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -135,89 +122,31 @@ async def running(settings: Settings, clock: Callable[[], datetime]) -> AsyncIte
             clock=clock,
             runs_of_gpu=_runs_of_gpu(catalogue),
         )
-        warm, preset = services.estimator.of_machines, catalogue.workloads[DEFAULT_WORKLOAD]
-        await asyncio.to_thread(warm, preset, "model", markets.current.machines)  # the first ranking waits for nothing
-        await asyncio.to_thread(drawing.warm_up)  # nor does the first chart
+        await asyncio.to_thread(_warm_up, services)
         stack.push_async_callback(end, services.started)
-        following = asyncio.create_task(markets.follow(), name="market")
-        stack.push_async_callback(end, [following])
+        _start(stack, markets.follow(), "market")
         if settings.scheduler:
-            reporting = asyncio.create_task(services.reports.work(), name="reports")
-            stack.push_async_callback(end, [reporting])
+            _start(stack, services.reports.work(), "reports")
             jobs = partial(jobs_of, collector, services.reports)
             await stack.enter_async_context(running_schedule(jobs, connect=database.connect, clock=clock))
         yield services
 
 
+def _warm_up(services: Services) -> None:
+    """The first ranking waits for no estimate, and the first chart for no engine."""
+    preset = services.catalogue.workloads[DEFAULT_WORKLOAD]
+    services.estimator.of_machines(preset, "model", services.markets.current.machines)
+    drawing.warm_up()
+
+
+def _start(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """A task that lives as long as the process."""
+    stack.push_async_callback(end, [asyncio.create_task(work, name=name)])
+
+
 async def jobs_of(collector: Collector, desk: Desk) -> Sequence[Job]:
     """All that is done on schedule; reports are made beside it, by every process."""
     return [*await collector.jobs(), Job(name="old reports", interval=FORGETTING, run=desk.forget_old)]
-
-
-@dataclass(frozen=True, slots=True)
-class Collector:
-    """Collections with everything they need already in hand."""
-
-    settings: Settings
-    database: Database
-    catalogue: Catalogue
-    client: httpx.AsyncClient
-    clock: Callable[[], datetime]
-    sources: Mapping[str, PriceSource]
-    states: dict[str, str] = field(default_factory=dict)  # as they were last looked at
-
-    async def collect(self, slug: str, on_start: Callable[[int], object] = lambda run_id: None) -> None:
-        if slug == EuropeanCentralBank.slug:
-            await collect_rates(
-                client=self.client, sessions=self.database.sessions, now=self.clock(), on_start=on_start
-            )
-            return
-        await collect(
-            discover()[slug],
-            client=self.client,
-            secrets=self.settings.secrets,
-            sessions=self.database.sessions,
-            catalogue=self.catalogue,
-            now=self.clock(),
-            on_start=on_start,
-        )
-
-    async def jobs(self) -> Sequence[Job]:
-        """One per source that can be read: a missing secret is said in its state, and asked for nowhere."""
-        readable = [slug for slug, source in self.sources.items() if source.kind != "bundled" and source.needs is None]
-        watching = Job(name="states of sources", interval=WATCHING, run=self.log_states)
-        jobs = [(self.sources[slug], await self._job(slug)) for slug in readable]
-        return [*[job for source, job in jobs if source.is_quick or job.last_started], watching]
-
-    async def _job(self, slug: str) -> Job:
-        """How the collections of a source stand: when it was last asked, and when it may be asked again."""
-        async with self.database.sessions() as session:
-            last = next(iter((await store.runs(session, collector=slug, limit=1)).items), None)
-            failures = await store.failures(session, slug)
-        return Job(
-            name=f"collect {slug}",
-            interval=self.sources[slug].interval,
-            run=partial(self._collect_in_turn, slug),
-            last_started=last.started_at if last else None,
-            failures=failures,
-            not_before=last.retry_at if last else None,
-            renewed=partial(self._job, slug),
-        )
-
-    async def _collect_in_turn(self, slug: str) -> None:
-        with suppress(AlreadyCollecting):  # somebody asked for it just now
-            await self.collect(slug)
-
-    async def log_states(self) -> None:
-        """Say which sources are in another state than when last looked at: once, however long it lasts."""
-        async with self.database.sessions() as session:
-            collected = await store.collectors(session)
-        for slug, source in self.sources.items():
-            now = provider_answer(source, collected.get(slug), self.clock())
-            before = self.states.setdefault(slug, now.state)
-            if now.state != before:
-                self.states[slug] = now.state
-                log.warning("source changed its state", provider=slug, before=before, state=now.state, why=now.detail)
 
 
 def _runs_of_gpu(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:

@@ -34,8 +34,8 @@ from test_collect import (
 
 from providers.base import Provider
 from service import catalogue, store
-from service.app import Collector
 from service.collect import make_client
+from service.collector import Collector
 from service.database import Database
 from service.presentation.answers import provider_answer, source_of
 from service.schedule import wait_of

@@ -34,7 +34,8 @@ from reporting import (
 from reporting import receiver as receiving
 
 from service import catalogue, store
-from service.app import Collector, jobs_of
+from service.app import jobs_of
+from service.collector import Collector
 from service.database import Database
 from service.reports import keeping
 from service.reports.addresses import make_sender
