@@ -37,7 +37,7 @@ async def bench(folder: Path) -> None:
         for _ in range(2):
             await load(database)
         for _ in range(2):
-            await asyncio.to_thread(command, folder, "rank --json, 60,000 offers, warm embedded store")
+            await asyncio.to_thread(command, folder, "rank --json, 60,000 offers, warm embedded store", 2000)
         await asyncio.to_thread(serve, folder)
 
 
