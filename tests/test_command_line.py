@@ -233,7 +233,7 @@ def test_the_cards_of_this_machine_are_named_or_missed() -> None:
 def test_an_explained_estimate_says_at_what_count_gpus_stop_helping() -> None:
     done = run("estimate", "--gpu", "H100 SXM", "--gpus", "8", "--explain", env=NO_DATABASE)
 
-    assert "beyond 256 more do not help" in done.stdout
+    assert "saves a fifth or more of the hours up to 256" in done.stdout
 
 
 # collect, status, record ---------------------------------------------------------------------------------------------

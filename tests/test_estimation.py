@@ -13,6 +13,7 @@ from service.estimation.chips import sustained
 from service.estimation.estimate import Estimator, explain_difference
 from service.estimation.flops import work_of
 from service.estimation.hardware import Machine
+from service.estimation.memory import CUT_ACTIVATIONS
 from service.estimation.ratio import headline_tflops
 from service.estimation.scaling import own_interconnect
 from service.estimation.several import explain_count, useful_counts
@@ -224,7 +225,7 @@ def test_the_anchor_fits_a_12_gb_card_with_its_optimizer_in_host_memory() -> Non
     assert answer.plan.offload == ("optimizer",)
     assert answer.plan.memory_gb.needed <= answer.plan.memory_gb.available < 12
     assert answer.plan.memory_gb.host_needed == pytest.approx(13, abs=1)
-    assert 2000 < answer.hours.p10 < answer.hours.p50 < answer.hours.p90 < 3500
+    assert 2000 < answer.hours.p10 < answer.hours.p50 < answer.hours.p90 < 3600
 
 
 def test_host_memory_that_is_too_small_is_not_used() -> None:
@@ -441,8 +442,8 @@ def test_every_kind_of_cut_takes_memory_off_a_card() -> None:
     whole = needed()
 
     assert needed(context_parallel=2) == pytest.approx(whole / 2, rel=0.01)
-    assert needed(tensor_parallel=2) == pytest.approx(whole / 2, rel=0.01)
-    assert needed(pipeline_parallel=2) <= whole
+    assert needed(tensor_parallel=2) == pytest.approx(CUT_ACTIVATIONS * whole / 2, rel=0.01)
+    assert needed(pipeline_parallel=2) <= CUT_ACTIVATIONS * whole
 
 
 def test_stages_wait_less_for_each_other_if_each_has_several_parts() -> None:
@@ -451,10 +452,11 @@ def test_stages_wait_less_for_each_other_if_each_has_several_parts() -> None:
         asked = replace(uncalibrated("llama-2-7b"), tokens_per_step=262_144, plan=pinned)
         return estimate(asked, machine("H100 SXM", 8))
 
-    one, two, usual = told(virtual_stages=1), told(virtual_stages=2), told()
+    one, two, unsaid = told(virtual_stages=1), told(virtual_stages=2), told()
 
-    assert one.hours.p50 > two.hours.p50 > usual.hours.p50
-    assert [each.plan.virtual_stages for each in (one, two, usual) if each.plan] == [1, 2, 4]
+    assert one.hours.p50 > two.hours.p50
+    assert unsaid.hours.p50 == one.hours.p50  # what software does unasked
+    assert [each.plan.virtual_stages for each in (one, two, unsaid) if each.plan] == [1, 2, 1]
 
 
 def test_a_ring_over_nodes_takes_longer_than_one_inside() -> None:
@@ -476,7 +478,7 @@ def test_matrices_cut_beyond_a_node_are_summed_over_the_network() -> None:
         asked = replace(uncalibrated("llama-2-7b"), plan=pinned)
         return estimate(asked, machine("H100 SXM", 16)).step_parts_s["communication"]
 
-    assert communication(16) > 4 * communication(8)
+    assert communication(16) > 3 * communication(8)
 
 
 @pytest.mark.parametrize("name", ["RTX 3090", "A40", "RTX A6000", "H100 PCIe", "RTX 4090"])

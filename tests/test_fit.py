@@ -63,13 +63,13 @@ def test_the_report_names_every_source_gpu_and_constant(told: Report) -> None:
         assert name in text
 
 
-def test_the_plot_shows_every_fitted_run_and_the_shipped_one_is_its_like(told: Report) -> None:
+def test_the_plot_shows_every_graded_run_and_the_shipped_one_is_its_like(told: Report) -> None:
     drawn = ElementTree.fromstring(scatter(told.points))
     shipped = (Path(service.estimation.__file__).parent / "accuracy.svg").read_text(encoding="utf-8")
 
     dots = [circle for circle in drawn.iter("{http://www.w3.org/2000/svg}circle") if circle.get("r") == "2.6"]
-    assert len(dots) == told.fitted
-    assert shipped.count('r="2.6"') == told.fitted
+    assert len(dots) == told.graded
+    assert shipped.count('r="2.6"') == told.graded
     assert len(shipped) < 100_000
 
 

@@ -72,6 +72,7 @@ class Efficiencies:
     spread_fp8: float = constant(0.10, 0.0, 0.4, "log", "more under FP8, whose kernels differ", by="residuals")
     spread_long: float = constant(0.10, 0.0, 0.4, "log", "more per doubling of the sequence over 4,096", by="residuals")
     spread_experts: float = constant(0.12, 0.0, 0.4, "log", "more for mixtures of experts", by="residuals")
+    spread_old: float = constant(0.12, 0.0, 0.4, "log", "more for software without fused attention", by="residuals")
     spread_nodes: float = constant(0.08, 0.0, 0.4, "log", "more beyond one node", by="residuals")
     spread_gpu: float = constant(0.08, 0.03, 0.3, "log", "of a GPU with runs of its own", by="physics")
     spread_family: float = constant(0.11, 0.03, 0.4, "log", "of a GPU known by runs of its generation", by="physics")

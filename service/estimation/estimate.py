@@ -13,12 +13,12 @@ from service.estimation.efficiencies import Efficiencies
 from service.estimation.evidence import Certainty, Evidences, interval
 from service.estimation.flops import work_of
 from service.estimation.hardware import Gpu, Machine
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, Found, search
+from service.estimation.plans import Found, search
 from service.estimation.ratio import by_ratio
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import gpus_in_node
 from service.estimation.telling import MEASURED, hours_of, told
-from service.estimation.workload import Model, PinnedPlan, Reference, Workload
+from service.estimation.workload import Model, PinnedPlan, Reference, Workload, tokens_per_step
 
 __all__ = [
     "Estimate",
@@ -87,8 +87,19 @@ class Estimator:
                 sure[kind] = self._evidences.certainty(workload, machines[row])
             factor, certain = _calibrated(workload, machines[row], scale, sure[kind])
             hours = hours_of(workload, found) * factor
-            answers[row] = told(workload, model, machines[row], found, hours, certain, flops)
+            answer = told(workload, model, machines[row], found, hours, certain, flops)
+            answers[row] = self._as_shown(workload, machines[row], answer)
         return [answer for answer in answers if answer is not None]
+
+    def _as_shown(self, workload: Workload, machine: Machine, answer: Estimate | Infeasible) -> Estimate | Infeasible:
+        """An answer, unless a published run shows that its pinned plan runs out of memory."""
+        shown = self._evidences.out_of_memory(workload, machine)
+        if shown is None or isinstance(answer, Infeasible) or machine.measured_tokens_per_s:
+            return answer
+        detail = f"a published run with these settings ran out of memory: {shown.id}, {shown.source_url}"
+        return Infeasible(
+            reason="plan_out_of_memory", detail=detail, lacks_gb=None, estimate=replace(answer, fits=False)
+        )
 
     def _search(self, workload: Workload, machines: Sequence[Machine]) -> list[Found]:
         return search(workload, machines, self.efficiencies) if machines else []
@@ -101,7 +112,7 @@ class Estimator:
             workload,
             model=GENERIC,
             plan=GENERIC_PLAN,
-            tokens_per_step=workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP,
+            tokens_per_step=tokens_per_step(workload),
             tokens=1e9,
         )
         asked = [Machine(gpu=reference.gpu, gpu_count=reference.gpu_count), *machines]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -15,10 +15,11 @@ from service.estimation.flops import Floats
 from service.estimation.hardware import Gpu, Machine
 from service.estimation.runs import PublishedRun
 from service.estimation.scaling import gpus_in_node
-from service.estimation.workload import Model, Workload
+from service.estimation.workload import Model, PinnedPlan, Workload
 
 TEN_PERCENT = 1.2816  # standard deviations from the median of a normal distribution to its 10 % and 90 % points
 LONG_SEQUENCE = 4096  # beyond it attention decides, and attention kernels differ most
+SETTINGS = {item.name for item in fields(PinnedPlan)} - {"micro_batch", "optimizer"}
 Tier = Literal["measured", "same_gpu", "same_family", "data_sheet", "reference"]
 
 
@@ -49,6 +50,7 @@ class Evidences:
         self.known = known
         self.by_gpu = _grouped([(run.machine.gpu.name, run) for run in runs])
         self.by_family = _grouped([(run.machine.gpu.architecture, run) for run in runs])
+        self.ran_out = [run for run in runs if run.runs_out_at_micro_batch is not None]
 
     def certainty(self, workload: Workload, machine: Machine) -> Certainty:
         """The tier of a machine for a workload, its nearest runs, and the width that follows."""
@@ -62,12 +64,39 @@ class Evidences:
             return Certainty("same_family", near.nearest(workload), shared, own)
         return Certainty("data_sheet", (), shared, math.hypot(_unknown_sigma(gpu, self.known), nodes))
 
+    def out_of_memory(self, workload: Workload, machine: Machine) -> PublishedRun | None:
+        """The published run that shows a pinned plan to run out of memory, whatever the formula says; None: none does.
+
+        It had the same GPUs, model and settings, and no larger a micro-batch.
+        """
+        pinned = workload.plan
+        if pinned.micro_batch is None:
+            return None
+        for run in self.ran_out:
+            if (
+                pinned.micro_batch >= (run.runs_out_at_micro_batch or 0)
+                and (run.machine.gpu, run.machine.gpu_count) == (machine.gpu, machine.gpu_count)
+                and (run.workload.model, run.workload.precision) == (workload.model, workload.precision)
+                and (pinned.optimizer or workload.optimizer) == run.workload.optimizer
+                and _same_settings(pinned, run.workload.plan)
+            ):
+                return run
+        return None
+
+
+def _same_settings(pinned: PinnedPlan, published: PinnedPlan) -> bool:
+    """Whether all settings that a publication tells are pinned alike; its micro-batch and update rule apart."""
+    told = {name: getattr(published, name) for name in SETTINGS if getattr(published, name)}
+    return all(getattr(pinned, name) == value for name, value in told.items())
+
 
 def shared_sigma(workload: Workload, known: Efficiencies) -> float:
     """What is unsure about a workload on any machine: its software, and what is harder to model."""
     parts = [known.spread]
     if workload.precision == "fp8":
         parts.append(known.spread_fp8)
+    if workload.plan.flash_attention is False:
+        parts.append(known.spread_old)
     if workload.model is not None:
         parts.append(known.spread_long * math.sqrt(max(0.0, math.log2(workload.model.seq_len / LONG_SEQUENCE))))
         parts.append(known.spread_experts if workload.model.active_parameters is not None else 0.0)

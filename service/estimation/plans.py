@@ -29,15 +29,14 @@ from service.estimation.memory import (
 )
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
-from service.estimation.workload import Model, PinnedPlan, Workload
+from service.estimation.workload import Model, PinnedPlan, Workload, tokens_per_step
 
-DEFAULT_TOKENS_PER_STEP = 524_288  # GPT-2's, when a workload does not say
 # Host RAM when a machine does not say: twice the memory of its cards, or what the four slots of a desktop take (4 x 32
 # GB). A plan that needs RAM says how much, so that whoever has less knows.
 DEFAULT_HOST_SHARE, DEFAULT_HOST_GB = 2.0, 128.0
 CARD_OVER_HOST = 10.0  # what a missing GB of the card weighs over one of the host's, to which RAM can be added
 HOST_USABLE = 0.85  # of the host's RAM: the operating system and the data loader need some
-INTERLEAVED_STAGES = 4.0  # of a pipeline, usual in Megatron
+INTERLEAVED_STAGES = 4  # of a pipeline that is searched for: a setting of Megatron, which the plan tells
 CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
 SPLIT_FROM_TOKENS = 16_384  # shorter sequences are not worth splitting as long as every GPU has some of its own
 LEAST_TOKENS = 128  # of a sequence on one GPU
@@ -84,7 +83,12 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
 
 def sequences_of(workload: Workload, model: Model) -> float:
     """Sequences of a step."""
-    return max(1.0, (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP) / model.seq_len)
+    return max(1.0, tokens_per_step(workload) / model.seq_len)
+
+
+def interleaved(pinned: PinnedPlan) -> int:
+    """Parts of the model that each group of a pipeline has; one where a pinned pipeline does not say."""
+    return pinned.virtual_stages or (INTERLEAVED_STAGES if pinned.pipeline_parallel is None else 1)
 
 
 def may_split(plan: PinnedPlan) -> bool:
@@ -212,7 +216,7 @@ class _Search:
             layout=layout,
             links=gathered(self.links, machine),
             sequences=np.array(self.sequences),
-            stages=np.array(float(self.workload.plan.virtual_stages or INTERLEAVED_STAGES)),
+            stages=np.array(float(interleaved(self.workload.plan))),
             repeated=self._repeated(choice),
             orthogonalised=np.array(float(asked == "muon")),
             quantised=quantised[choice],

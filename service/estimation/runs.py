@@ -44,11 +44,12 @@ class PublishedRun:
     framework: Framework
     kernel: Kernel  # of attention
     recomputed: float | None  # forwards repeated, where the settings say more than none, selective or full
-    tokens_per_s_per_gpu: float
+    tokens_per_s_per_gpu: float  # NaN: only its memory is told
     peak_memory_gb: float | None  # decimal GB as published
     peak_memory_of: Literal["allocator", "card"]  # what was read: the need of the run, or all that the card holds
     runs_out_at_micro_batch: int | None  # the published plan with this micro-batch runs out of memory
-    fitted: bool  # by the rule stated at the top of the fit; the rest is only compared
+    fitted: bool  # by the rule stated at the top of the fit
+    graded: bool  # fitted, or only asked as a user would since its plan is not told; the rest is compared, no more
 
 
 def read_runs(rows: Iterable[Mapping[str, str]], gpus: Mapping[str, Gpu]) -> tuple[PublishedRun, ...]:
@@ -77,11 +78,12 @@ def _run(row: Mapping[str, str], gpus: Mapping[str, Gpu]) -> PublishedRun:
         framework=_one_of(row["framework"], FRAMEWORKS),
         kernel=_one_of(row["attention_kernel"], KERNELS),
         recomputed=_number(row, "recomputed"),
-        tokens_per_s_per_gpu=float(row["tokens_per_s_per_gpu"]),
+        tokens_per_s_per_gpu=float(row["tokens_per_s_per_gpu"] or "nan"),
         peak_memory_gb=_number(row, "peak_memory_gb"),
         peak_memory_of=_one_of(row["peak_memory_of"] or "allocator", ("allocator", "card")),
         runs_out_at_micro_batch=_whole(row, "runs_out_at_micro_batch"),
         fitted=row["fitted"] == "yes",
+        graded=row["fitted"] in ("yes", "asked"),
     )
 
 

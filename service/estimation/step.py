@@ -20,7 +20,9 @@ ORTHOGONALISE_STEPS = 5  # Newton-Schulz iterations of Muon: keras.io/api/optimi
 QUANTISED_SLOWER = 0.02  # of a step; a caution, not a measurement
 OFFLOAD_SLOWER = 0.01  # of the computation, for waiting on the host; a caution, not a measurement
 CUT_SLOWER = 0.02  # of the computation, for stages and parts that are never quite equal; a caution, not a measurement
-EXPERTS_PER_TOKEN = 8.0  # usual; decides what experts on other GPUs cost to reach
+# Experts that see a token decide what reaching them costs: two where a fifth or more of their weights is active
+# (Mixtral and Grok-1 2 of 8, DBRX 4 of 16), else eight (DeepSeek-V3 8 of 256, Qwen3 8 of 128): model cards.
+COARSE_EXPERTS, COARSE_EXPERTS_PER_TOKEN, EXPERTS_PER_TOKEN = 0.2, 2.0, 8.0
 PARTS = (
     "matmul",
     "attention",
@@ -105,8 +107,8 @@ def _cut_model(
     """What cutting matrices and layers costs: sums over the cut in every layer, and stages that wait."""
     layout, work = mine.layout, mine.work
     volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
-    sums = (4 + 2 * mine.repeated) * 2 * (layout.tensor - 1) / layout.tensor * volume / known.bus
-    sums = sums / within(links, layout.tensor)
+    together = replace(links, gpus=layout.tensor, in_node=np.minimum(layout.tensor, links.in_node))
+    sums = (4 + 2 * mine.repeated) * all_reduce(volume, together, known)
     # interleaved stages wait less, if enough micro-steps follow each other and each has a layer
     stages = np.where(micro_steps >= layout.pipeline, np.minimum(mine.stages, np.maximum(1.0, work.layers)), 1.0)
     waiting = (layout.pipeline - 1) / stages * micro_total
@@ -145,7 +147,8 @@ def _communication(
     work, layout = rows.work, rows.layout
     dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
     # experts stay where they are and have the tokens sent to them: forward and back, and both ways
-    sent = 4 * EXPERTS_PER_TOKEN * layout.micro_batch * work.seq_len * work.width * value * work.layers
+    experts = np.where(work.ffn_share >= COARSE_EXPERTS, COARSE_EXPERTS_PER_TOKEN, EXPERTS_PER_TOKEN)
+    sent = 4 * experts * layout.micro_batch * work.seq_len * work.width * value * work.layers
     reached = np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
     per_micro_step = np.where(
         layout.shard_parameters > 0,

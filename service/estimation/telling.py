@@ -9,9 +9,9 @@ from service.estimation.chips import peak_tflops, runs_as_fp16
 from service.estimation.evidence import Certainty, interval
 from service.estimation.hardware import Machine
 from service.estimation.memory import CHUNKED_FROM_VOCABULARY, LOSS_CHUNK_TOKENS
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP, INTERLEAVED_STAGES, Found, may_split, sequences_of
+from service.estimation.plans import Found, interleaved, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
-from service.estimation.workload import Model, Workload
+from service.estimation.workload import Model, Workload, tokens_per_step
 
 MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
 
@@ -22,7 +22,7 @@ def hours_of(workload: Workload, found: Found) -> float:
 
 
 def _steps(workload: Workload) -> float:
-    return (workload.tokens or 0.0) / (workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP)
+    return (workload.tokens or 0.0) / tokens_per_step(workload)
 
 
 def told(
@@ -134,8 +134,7 @@ def _plan(workload: Workload, model: Model, machine: Machine, found: Found) -> P
 
 
 def _virtual_stages(workload: Workload, model: Model, pipeline: int) -> int:
-    stages = workload.plan.virtual_stages or int(INTERLEAVED_STAGES)
-    return max(1, min(stages, model.layers // pipeline)) if pipeline > 1 else 1
+    return max(1, min(interleaved(workload.plan), model.layers // pipeline)) if pipeline > 1 else 1
 
 
 # What to know about it ------------------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ def _virtual_stages(workload: Workload, model: Model, pipeline: int) -> int:
 def _notes(workload: Workload, model: Model, machine: Machine, found: Found, plan: Plan | None) -> list[str]:
     notes = [*_about_the_card(workload, machine), *_about_the_count(workload, model, machine, found)]
     if workload.tokens_per_step is None:
-        notes.append(f"tokens per step not given: {DEFAULT_TOKENS_PER_STEP:,} assumed")
+        notes.append(f"tokens per step not given: {tokens_per_step(workload):,} assumed")
     if plan is None:
         notes.append("no plan was found that fits, yet the machine was measured: its own settings are not known")
         return notes

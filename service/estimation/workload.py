@@ -106,6 +106,24 @@ def why_uncuttable(plan: PinnedPlan, model: Model) -> str | None:
     return None
 
 
+# Tokens of an optimizer step, by parameters, as the models of GPT-3 were trained (Brown et al., arXiv:2005.14165, table
+# 2.1: 0.5 M below 1 B, 1 M to 2.7 B, 2 M to 13 B, 3.2 M at 175 B; all of 2020), as powers of two.
+USUAL_TOKENS_PER_STEP = ((1e9, 524_288), (5e9, 1_048_576), (5e10, 2_097_152), (math.inf, 4_194_304))
+
+
+def usual_tokens_per_step(model: Model) -> int:
+    """Tokens of an optimizer step for a model of this size, where nobody says: at least a sequence."""
+    usual = next(tokens for below, tokens in USUAL_TOKENS_PER_STEP if model.parameters < below)
+    return max(usual, model.seq_len)
+
+
+def tokens_per_step(workload: Workload) -> int:
+    """Tokens of an optimizer step: as given, else as usual."""
+    if workload.tokens_per_step is not None or workload.model is None:
+        return workload.tokens_per_step or USUAL_TOKENS_PER_STEP[0][1]
+    return usual_tokens_per_step(workload.model)
+
+
 def why_impossible(model: Model) -> str | None:
     """What contradicts itself in these shapes, beginning with the field at fault; None: nothing."""
     for name in ("layers", "width", "heads", "vocabulary", "seq_len", "kv_heads", "ffn_width", "parameters"):

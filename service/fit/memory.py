@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from service.estimation.answer import Infeasible
+from service.estimation.choices import OP_BY_OP
 from service.estimation.estimate import Estimator
 from service.estimation.flops import work_of
 from service.estimation.layouts import layout_of_run
@@ -16,6 +18,11 @@ from service.estimation.memory import GB, memory_parts
 from service.estimation.runs import PublishedRun
 
 DECIMAL_GB = 1e9
+
+
+# What a peak was read of. Held: all that the card showed as taken, which is more than a plan needs, since the allocator
+# keeps what it once had. The rest is what the run needed, by what decides how well the formula can know it.
+PeakKind = Literal["compiled", "op by op", "cut", "held"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Peak:
     gpu: str
     predicted_gb: float
     published_gb: float
-    held: bool  # what the card showed as taken: more than a plan needs, since the allocator keeps what it once had
+    kind: PeakKind
 
     @property
     def error(self) -> float:
@@ -47,7 +54,7 @@ class MemoryReport:
 def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
     """Every run that says something about memory."""
     told = [run for run in runs if run.workload.plan.sharding or run.machine.gpu_count == 1]
-    ran = [run for run in runs if run.workload.plan.micro_batch]
+    ran = [run for run in runs if _ran(run)]
     filled = {run.id: _filled(run, run.workload.plan.micro_batch, estimator) for run in ran}
     over = {run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in runs if run.runs_out_at_micro_batch}
     return MemoryReport(
@@ -64,9 +71,22 @@ def _peak(run: PublishedRun, published: float) -> Peak:
     model = run.workload.model
     assert model is not None  # every published run has its shapes
     parts = memory_parts(work_of([model]), layout, np.array([float(run.machine.gpu_count)]), run.workload.precision)
-    return Peak(
-        run.id, run.machine.gpu.name, float(parts.total[0]), published * DECIMAL_GB / GB, run.peak_memory_of == "card"
-    )
+    return Peak(run.id, run.machine.gpu.name, float(parts.total[0]), published * DECIMAL_GB / GB, _kind(run))
+
+
+def _kind(run: PublishedRun) -> PeakKind:
+    tensor, pipeline, _ = run.workload.plan.cut
+    if run.peak_memory_of == "card":
+        return "held"
+    if tensor * pipeline > 1:
+        return "cut"
+    return "op by op" if run.framework in OP_BY_OP else "compiled"
+
+
+def _ran(run: PublishedRun) -> bool:
+    """Whether the published plan itself is known to run."""
+    micro_batch, out = run.workload.plan.micro_batch, run.runs_out_at_micro_batch
+    return micro_batch is not None and (out is None or micro_batch < out)
 
 
 def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> float:
@@ -86,25 +106,27 @@ def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) ->
 
 def as_lines(told: MemoryReport) -> list[str]:
     """The report as plain lines."""
-    asked = [peak for peak in told.peaks if not peak.held]
-    errors = sorted(abs(peak.error) for peak in asked)
-    near = sum(error <= 0.10 for error in errors)
     lines = [
-        "Memory of one GPU, binary GB (runs whose sharding is stated)",
-        f"{'':26s}{'GPU':38s}{'predicted':>10s}{'published':>10s}{'error':>8s}",
+        "Memory of one GPU, binary GB (runs whose sharding is stated; held: by the allocator, not needed)",
+        f"{'':30s}{'GPU':38s}{'predicted':>10s}{'published':>10s}{'error':>8s}",
     ]
-    for peak in told.peaks:
-        held = "  held by the allocator, not needed" if peak.held else ""
-        lines.append(
-            f"{peak.run:26s}{peak.gpu:38s}{peak.predicted_gb:10.1f}{peak.published_gb:10.1f}{peak.error:+8.0%}{held}"
-        )
+    lines += [
+        f"{peak.run:30s}{peak.gpu:38s}{peak.predicted_gb:10.1f}{peak.published_gb:10.1f}{peak.error:+8.0%}  {peak.kind}"
+        for peak in sorted(told.peaks, key=lambda peak: peak.kind)
+    ]
     return [
         *lines,
-        f"{near} of {len(errors)} peaks within 10 %, median {errors[len(errors) // 2]:.0%}",
+        *(_summary(kind, [abs(peak.error) for peak in told.peaks if peak.kind == kind]) for kind in get_args(PeakKind)),
         f"{told.ran} published plans ran; called unfitting: {_shares(told.ran_but_refused)}",
-        f"{told.ran_out} micro-batches ran out of memory; called fitting: {_shares(told.ran_out_but_accepted)}",
+        f"{told.ran_out} micro-batches ran out of memory; fitting by the formula alone: "
+        f"{_shares(told.ran_out_but_accepted)}",
         "",
     ]
+
+
+def _summary(kind: str, errors: Sequence[float]) -> str:
+    near = sum(error <= 0.10 for error in errors)
+    return f"{kind}: {near} of {len(errors)} peaks within 10 %, median {float(np.median(errors)):.0%}"
 
 
 def _shares(runs: Mapping[str, float]) -> str:

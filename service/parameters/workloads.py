@@ -15,6 +15,7 @@ from service.estimation.workload import (
     Sharding,
     Workload,
     complete_model,
+    usual_tokens_per_step,
     why_uncuttable,
 )
 from service.parameters.machines import gpu_of
@@ -22,7 +23,6 @@ from service.parameters.reader import FieldError, Reader, nearest, shown
 from service.parameters.vocabulary import DEFAULT_WORKLOAD, OWN_WORKLOAD, Vocabulary
 
 NO_WORKLOAD = Workload(name="unknown", tokens=None, tokens_per_step=None)  # stands in until its errors are raised
-TOKENS_PER_STEP = 524_288  # what nanochat, llm.c and GPT-3 of this size train with
 
 
 def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
@@ -73,8 +73,8 @@ def described_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
     tokens = reader.number("tokens", least=1, most=1e18)
     tokens_per_step = reader.whole("tokens_per_step", most=10**9)
     if model is not None and tokens_per_step is None and not reader.has("tokens_per_step"):
-        tokens_per_step = TOKENS_PER_STEP
-        assumed = (*assumed, f"tokens_per_step {TOKENS_PER_STEP:,}")
+        tokens_per_step = usual_tokens_per_step(model)
+        assumed = (*assumed, f"tokens_per_step {tokens_per_step:,}")
     if model is not None and tokens_per_step is not None and tokens_per_step < model.seq_len:
         reader.wrong("tokens_per_step", f"must hold at least one sequence ({model.seq_len} tokens)")
     return Workload(

@@ -15,9 +15,8 @@ from service import store
 from service.collect.rates import rates_at
 from service.estimation.answer import Estimate, Infeasible, Plan
 from service.estimation.hardware import Machine
-from service.estimation.plans import DEFAULT_TOKENS_PER_STEP
 from service.estimation.runs import PublishedRun
-from service.estimation.workload import Workload
+from service.estimation.workload import Workload, tokens_per_step
 from service.presentation import words
 from service.presentation.answers import OfferPrice, offer_price
 from service.presentation.charts import bars, history, scale
@@ -273,7 +272,7 @@ class OptionView:
         tokens, found = self.workload.tokens, self.estimate
         if tokens is None or found is None or not self.step_rows:
             return ""
-        said, per_step = self.said, self.workload.tokens_per_step or DEFAULT_TOKENS_PER_STEP
+        said, per_step = self.said, tokens_per_step(self.workload)
         form = _("{tokens} tokens are {steps} steps of {per_step}, at {seconds} a step: {time}.")
         words = said.text(
             form,
