@@ -126,6 +126,20 @@ async def test_estimates_come_in_the_order_of_the_machines(client: Client) -> No
     assert all(each["hours"]["p10"] <= each["hours"]["p50"] <= each["hours"]["p90"] for each in answer.json())
 
 
+async def test_an_explained_estimate_gives_work_rates_constants_and_the_runs_that_are_near(client: Client) -> None:
+    body = {"workload": "nanochat-d32", "machines": [{"gpu": "RTX 4070"}, {"gpu": "T4"}], "explain": True}
+    explained, other = (await client.post("/api/v1/estimates", json=body)).json()
+    plain = (await client.post("/api/v1/estimates", json={**body, "explain": False})).json()
+
+    why = explained["explanation"]
+    assert [each["explanation"] for each in plain] == [None, None]
+    assert {part["name"] for part in why["parts"]} == set(explained["step_parts_s"])
+    assert why["constants"][0]["by"] in ("runs", "physics")
+    assert why["nearest"][0]["source_url"].startswith("https://")
+    assert [rate["unit"] for rate in why["rates"]] == ["TFLOP/s", "TFLOP/s", "GB/s", "GB/s"]
+    assert (other["explanation"] is None) == (other["plan"] is None)
+
+
 async def test_a_machine_that_is_too_small_is_excluded_with_what_it_lacks(client: Client) -> None:
     body = {"workload": "llama-2-7b", "machines": [{"gpu": "T4", "host_memory_gb": 16}]}
 
@@ -213,6 +227,11 @@ async def test_a_body_that_cannot_be_read_is_an_error_of_the_body(client: Client
         ("/api/v1/ranking", {"rigs": [{"gpu": "RTX 4070", "host_watts": -1}]}, "rigs[0].host_watts"),
         ("/api/v1/estimates", {"workload": "nanochat-d32"}, "machines"),
         ("/api/v1/estimates", {"workload": "nanochat-d32", "machines": []}, "machines"),
+        (
+            "/api/v1/estimates",
+            {"workload": "nanochat-d32", "machines": [{"gpu": "T4"}] * 21, "explain": True},
+            "explain",
+        ),
         ("/api/v1/estimates", {"workload": "nanochat-d32", "machines": [{"gpu": "?"}]}, "machines[0].gpu"),
     ],
 )

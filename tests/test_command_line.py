@@ -236,6 +236,18 @@ def test_an_explained_estimate_says_at_what_count_gpus_stop_helping() -> None:
     assert "saves a fifth or more of the hours up to 256" in done.stdout
 
 
+def test_an_explained_estimate_says_what_a_step_does_and_by_which_constants() -> None:
+    done = run("estimate", "--gpu", "RTX 4070", "--explain", env=NO_DATABASE)
+    (told,) = json.loads(run("estimate", "--gpu", "RTX 4070", "--explain", "--json", env=NO_DATABASE).stdout)
+
+    assert "one optimizer step of one GPU" in done.stdout
+    assert "by runs" in done.stdout
+    assert told["explanation"]["nearest"][0]["source_url"] in done.stdout
+    assert sum(part["ms"] for part in told["explanation"]["parts"]) == pytest.approx(
+        1000 * sum(told["step_parts_s"].values())
+    )
+
+
 # collect, status, record ---------------------------------------------------------------------------------------------
 
 

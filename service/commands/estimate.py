@@ -9,9 +9,13 @@ import msgspec
 from service import catalogue as known
 from service import own_rig
 from service.commands.answering import BadInput, Failed, content_of, flag, print_json
+from service.estimation.answer import Estimate, Infeasible
 from service.estimation.estimate import Estimator
+from service.estimation.explain import explain
+from service.estimation.hardware import Machine
 from service.estimation.logs import UnreadableLog
 from service.estimation.several import explain_count
+from service.estimation.workload import Workload
 from service.parameters import InvalidParameters, Vocabulary, estimates_request
 from service.parameters.vocabulary import DEFAULT_WORKLOAD
 from service.presentation import terminal
@@ -35,14 +39,26 @@ def run(options: argparse.Namespace) -> None:
     answers = [estimator.estimate(workload, machine, request.method) for workload, machine in request.questions]
     if options.json:
         print_json(
-            [machine_estimate(machine, answer) for (_, machine), answer in zip(request.questions, answers, strict=True)]
+            [
+                machine_estimate(
+                    machine, answer, explain(estimator, workload, machine, answer) if options.explain else None
+                )
+                for (workload, machine), answer in zip(request.questions, answers, strict=True)
+            ]
         )
         return
     for (workload, machine), answer in zip(request.questions, answers, strict=True):
         title = f"{workload.name} on {machine.gpu_count}× {machine.gpu.name}"
         terminal.print_estimate(title, answer, options.explain)
-        if options.explain and (sentence := explain_count(estimator, workload, machine)):
-            terminal.print_line(f"  {sentence}")
+        if options.explain:
+            _print_why(estimator, workload, machine, answer)
+
+
+def _print_why(estimator: Estimator, workload: Workload, machine: Machine, answer: Estimate | Infeasible) -> None:
+    if sentence := explain_count(estimator, workload, machine):
+        terminal.print_line(f"  {sentence}")
+    if explanation := explain(estimator, workload, machine, answer):
+        terminal.print_explanation(explanation)
 
 
 def _refuse_idle(options: argparse.Namespace) -> None:

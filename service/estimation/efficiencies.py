@@ -27,7 +27,9 @@ class Efficiencies:
     """What the fit finds, and how far off it stays."""
 
     matmul_traffic: float = constant(2.0, 1.0, 4.0, "x", "bytes that a matrix multiplication moves, over the least")
-    matmul_traffic_large_cache: float = constant(1.1, 0.5, 3.0, "x", "the same where tens of MB of L2 hold the tiles")
+    matmul_traffic_large_cache: float = constant(
+        1.1, 0.5, 3.0, "x", "bytes that a product moves where tens of MB of L2 hold its tiles"
+    )
     cached_traffic: float = constant(0.41, 0.2, 1.0, "x", "element-wise traffic left where tens of MB of L2 hold it")
     attention_2023: float = constant(0.6, 0.3, 1.0, "x", "rate of fused attention of 2023, over today's")
     attention: float = constant(0.64, 0.3, 1.0, "of matmul", "rate of fused attention, Ampere and consumer cards")
@@ -42,9 +44,9 @@ class Efficiencies:
         46.0, 10.0, 80.0, "bytes", "traffic per attention score without fused attention", by="physics"
     )
     traffic_eager: float = constant(2.3, 1.0, 4.0, "x", "element-wise traffic over the formula, framework op by op")
-    traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "the same where a compiler or Megatron fuses")
-    traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "the same in hand-fused CUDA")
-    traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "the same in FP16 autocast of 2023 and before")
+    traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "element-wise traffic where a compiler or Megatron fuses")
+    traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "element-wise traffic of hand-fused CUDA")
+    traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "element-wise traffic of FP16 autocast of 2023 and before")
     logit_bytes: float = constant(10.5, 4.0, 24.0, "bytes", "traffic per logit, loss and gradient", by="physics")
     fp8_traffic: float = constant(1.3, 0.2, 3.0, "x", "traffic of quantising to FP8, over reading and writing once")
     launch_eager: float = constant(

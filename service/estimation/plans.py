@@ -103,6 +103,13 @@ def _splits(workload: Workload, model: Model, machine: Machine) -> bool:
     return model.seq_len >= SPLIT_FROM_TOKENS or machine.gpu_count > sequences_of(workload, model)
 
 
+def situation_of(workload: Workload, model: Model, machine: Machine, found: Found, known: Efficiencies) -> Situation:
+    """Everything that decides a step of the plan that was found for one machine, as one row."""
+    table, row = _Search(workload, model, [machine], [found.choice], known), np.zeros(1, dtype=np.intp)
+    table.everything = row, gathered(table.layout, row)
+    return table.situation(row, row, np.array([found.micro_batch]))
+
+
 def gathered(columns: Columns, rows: Rows) -> Columns:
     """The same columns with other rows."""
     return type(columns)(**{item.name: getattr(columns, item.name)[rows] for item in fields(columns)})
@@ -206,10 +213,14 @@ class _Search:
         return possible
 
     def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
+        return step(self.situation(machine, choice, batch), self.known)
+
+    def situation(self, machine: Rows, choice: Rows, batch: Floats) -> Situation:
+        """Everything that decides the steps of some rows."""
         layout = replace(self._laid_out(choice), micro_batch=batch)
         asked = self.workload.plan.optimizer or self.workload.optimizer
         quantised = np.array([one.optimizer != asked for one in self.choices], dtype=float)
-        rows = Situation(
+        return Situation(
             work=self.work,
             chips=gathered(self.chips, machine),
             software=self.software,
@@ -222,7 +233,6 @@ class _Search:
             quantised=quantised[choice],
             precision=self.workload.precision,
         )
-        return step(rows, self.known)
 
     def _repeated(self, choice: Rows) -> Floats:
         repeated: Floats = (self.layout.full + self.layout.selective * self.known.selective_recompute)[choice]

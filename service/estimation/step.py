@@ -76,11 +76,8 @@ def working_replicas(sequences: Floats, gpus: Floats, layout: Layout) -> Floats:
 def step(rows: Situation, known: Efficiencies) -> Step:
     """The time of one optimizer step."""
     layout, value = rows.layout, value_bytes(rows.precision)
-    group = replicas(rows.links, layout.tensor, layout.pipeline)
-    part = split(rows.work, layout.tensor, layout.pipeline, layout.context)
-    mine = replace(rows, work=spread_experts(part, group.gpus), links=group)
+    mine, micro_steps = share_of_one(rows), micro_steps_of(rows)
     micro = micro_step(mine.work, rows.chips, rows.software, layout.micro_batch, rows.repeated, value, known)
-    micro_steps = rows.sequences / working_replicas(rows.sequences, rows.links.gpus, layout) / layout.micro_batch
     parts = {
         "matmul": micro.matmul * micro_steps,
         "attention": micro.attention * micro_steps,
@@ -101,6 +98,20 @@ def step(rows: Situation, known: Efficiencies) -> Step:
     return Step(parts, total)
 
 
+def share_of_one(rows: Situation) -> Situation:
+    """What one GPU works on, and the GPUs that hold the same part of the model."""
+    layout = rows.layout
+    group = replicas(rows.links, layout.tensor, layout.pipeline)
+    part = split(rows.work, layout.tensor, layout.pipeline, layout.context)
+    return replace(rows, work=spread_experts(part, group.gpus), links=group)
+
+
+def micro_steps_of(rows: Situation) -> Floats:
+    """Micro-steps of an optimizer step."""
+    each: Floats = rows.sequences / working_replicas(rows.sequences, rows.links.gpus, rows.layout)
+    return each / rows.layout.micro_batch
+
+
 def _cut_model(
     mine: Situation, links: Links, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
 ) -> Floats:
@@ -118,16 +129,29 @@ def _cut_model(
 
 
 def _optimizer(rows: Situation, micro_steps: Floats, value: float) -> Floats:
+    moved, flops = updated_bytes(rows, micro_steps, value), orthogonalising_flops(rows)
+    return moved / rows.chips.bandwidth + flops / rows.chips.wide_matmul
+
+
+def updated_bytes(rows: Situation, micro_steps: Floats, value: float) -> Floats:
+    """Bytes that the update reads and writes, and adding gradients up before it."""
     work, layout = rows.work, rows.layout
-    owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
     states = update_bytes(work, layout, rows.precision)
-    moved = (2 * states + GRADIENT_PASSES * work.parameters) / owners
-    accumulated = 3 * value * work.parameters * np.maximum(0.0, micro_steps - 1)
+    moved = (2 * states + GRADIENT_PASSES * work.parameters) / _owners(rows)
+    return moved + 3 * value * work.parameters * np.maximum(0.0, micro_steps - 1)
+
+
+def orthogonalising_flops(rows: Situation) -> Floats:
+    """FLOPs of Muon's Newton-Schulz iterations; 0 under other rules."""
+    work = rows.work
     square = 2 * work.width**3 * (work.ffn_matrices + 4)
     flops = ORTHOGONALISE_STEPS * work.layers * (4 * work.width * work.layer_matmul_parameters + square)
-    return (moved + accumulated) / rows.chips.bandwidth + (
-        rows.orthogonalised * flops / work.ffn_share / owners / rows.chips.wide_matmul
-    )
+    return rows.orthogonalised * flops / work.ffn_share / _owners(rows)
+
+
+def _owners(rows: Situation) -> Floats:
+    """GPUs that share the states of one copy of the model out."""
+    return np.where(rows.layout.shard_states > 0, rows.links.gpus, 1.0)
 
 
 def _ring(rows: Situation, links: Links, value: float, known: Efficiencies) -> Floats:
@@ -164,19 +188,37 @@ def _communication(
     return np.where(rows.links.gpus > 1, steady + once, 0.0)
 
 
+def sent_bytes(rows: Situation, micro_steps: Floats, value: float) -> Floats:
+    """Bytes that one GPU sends in a step: gradients and weights in rings, and the sums over cut matrices."""
+    work, layout, gpus = rows.work, rows.layout, rows.links.gpus
+    ring = 2 * (gpus - 1) / gpus * (work.parameters - work.expert_parameters) * value
+    passes = np.where(
+        layout.shard_parameters > 0,
+        1.5 * micro_steps,
+        np.where(layout.shard_gradients > 0, 0.5 * micro_steps + 0.5, 1.0),
+    )
+    residual = layout.micro_batch * work.seq_len * work.width * value * work.layers * micro_steps
+    return ring * passes + (4 + 2 * rows.repeated) * 2 * (layout.tensor - 1) / layout.tensor * residual
+
+
 def _offload(rows: Situation, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies) -> Floats:
-    """States stream through the card once a step; the rest once or twice a micro-step."""
+    """What does not hide of the transfers to and from host memory."""
+    window = np.where(rows.links.gpus > 1, 0.3, 0.9)
+    busy = rows.layout.states_on_host * OFFLOAD_SLOWER * micro_total * micro_steps
+    moved = offloaded_bytes(rows, micro_steps, value)
+    return busy + exposed(moved / rows.links.host, window * micro_total * micro_steps, known.overlap_host)
+
+
+def offloaded_bytes(rows: Situation, micro_steps: Floats, value: float) -> Floats:
+    """Bytes over PCIe: states stream through the card once a step; the rest once or twice a micro-step."""
     work, layout = rows.work, rows.layout
-    owners = np.where(layout.shard_states > 0, rows.links.gpus, 1.0)
-    states = update_bytes(work, layout, rows.precision) / owners
+    states = update_bytes(work, layout, rows.precision) / _owners(rows)
     gradients = work.parameters * value / np.where(layout.shard_gradients > 0, rows.links.gpus, 1.0)
     weights = work.parameters * value / np.where(layout.shard_parameters > 0, rows.links.gpus, 1.0)
     saved = work.layers * residual_bytes(work, layout, value)
-    moved = 2 * layout.states_on_host * states + micro_steps * (
+    moved: Floats = 2 * layout.states_on_host * states + micro_steps * (
         2 * layout.gradients_on_host * gradients
         + 2 * layout.parameters_on_host * weights
         + 2 * layout.activations_on_host * saved
     )
-    window = np.where(rows.links.gpus > 1, 0.3, 0.9)
-    busy = rows.layout.states_on_host * OFFLOAD_SLOWER * micro_total * micro_steps
-    return busy + exposed(moved / rows.links.host, window * micro_total * micro_steps, known.overlap_host)
+    return moved

@@ -65,6 +65,12 @@ def _layer_matmul(work: Work, chips: Chips, tokens: Floats, value_bytes: float |
     return up + down + qkv + out
 
 
+def element_wise_values(work: Work) -> Floats:
+    """Values that a layer reads and writes beside its products, per token and both ways."""
+    values: Floats = 24 * work.residual_width + (6 + 4 * (work.ffn_matrices - 2)) * work.ffn_width
+    return values
+
+
 def _product(m: Floats, n: Floats, k: Floats, rate: Floats, chips: Chips, value_bytes: float | Floats) -> Floats:
     moved = value_bytes * (m * n + n * k + m * k) * chips.matmul_traffic
     return 2 * m * n * k / rate + moved / chips.bandwidth
@@ -87,7 +93,7 @@ def _element_wise_per_token(
     work: Work, chips: Chips, software: Software, value_bytes: float | Floats, known: Efficiencies
 ) -> Floats:
     gated = work.ffn_matrices - 2
-    values = 24 * work.residual_width + (6 + 4 * gated) * work.ffn_width
+    values = element_wise_values(work)
     quantised = 6 * work.residual_width + (4 + 2 * gated) * work.ffn_width
     seconds_per_value = value_bytes * chips.cached_traffic / chips.bandwidth
     return (values * software.traffic + chips.fp8 * known.fp8_traffic * quantised) * seconds_per_value

@@ -21,6 +21,7 @@ from service.ranking.request import Per, Pricing, RankingRequest, Sort
 
 T = TypeVar("T")
 MOST_MACHINES = 1000  # in one request for estimates
+MOST_EXPLAINED = 20  # each is estimated some twenty times over
 
 
 def ranking_request(parameters: Mapping[str, Sequence[str]], vocabulary: Vocabulary, now: datetime) -> RankingRequest:
@@ -51,6 +52,7 @@ class EstimatesRequest:
 
     questions: tuple[tuple[Workload, Machine], ...]
     method: Method
+    explain: bool = False
 
 
 def estimates_request(body: object, vocabulary: Vocabulary) -> EstimatesRequest:
@@ -179,4 +181,7 @@ def _estimates_request(reader: Reader, vocabulary: Vocabulary) -> EstimatesReque
         plan = plan_of(nested.object("plan"), workload.model) if nested.has("plan") else workload.plan
         if machine is not None:
             questions.append((replace(workload, plan=plan), machine))
-    return EstimatesRequest(tuple(questions), reader.choice("method", get_args(Method)) or "model")
+    explain = reader.flag("explain") or False
+    if explain and len(machines or []) > MOST_EXPLAINED:
+        reader.wrong("explain", f"is for at most {MOST_EXPLAINED} machines at once")
+    return EstimatesRequest(tuple(questions), reader.choice("method", get_args(Method)) or "model", explain)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, Protocol
 
 from service import store
 from service.catalogue import Catalogue, Electricity, GpuSheet, UnknownGpu
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval, Plan
+from service.estimation.explain import Explanation
 from service.estimation.hardware import Gpu, Machine
 from service.market.pricing import fresh_for
 from service.ranking.option import CloudOffer
@@ -102,14 +103,18 @@ class MachineEstimate:
     memory_parts_gb: Mapping[str, float] | None = None
     notes: tuple[str, ...] = ()
     excluded: LeftOut | None = None
+    explanation: Explanation | None = None  # with explain
 
 
-def machine_estimate(machine: Machine, found: Estimate | Infeasible) -> MachineEstimate:
+def machine_estimate(
+    machine: Machine, found: Estimate | Infeasible, explanation: Explanation | None = None
+) -> MachineEstimate:
     """An estimate as it is told. A pinned plan that does not fit keeps its hours, and says what it lacks."""
     if isinstance(found, Estimate):
-        return _estimated(machine, found)
+        return replace(_estimated(machine, found), explanation=explanation)
     if found.estimate is not None:
-        return _estimated(machine, found.estimate, fits=False, lacks_gb=found.lacks_gb or found.estimate.lacks_gb)
+        told = _estimated(machine, found.estimate, fits=False, lacks_gb=found.lacks_gb or found.estimate.lacks_gb)
+        return replace(told, notes=(found.detail, *told.notes), explanation=explanation)
     left_out = LeftOut(reason=found.reason, detail=found.detail, lacks_gb=found.lacks_gb)
     return MachineEstimate(
         gpu=machine.gpu.name, gpu_count=machine.gpu_count, fits=False, lacks_gb=found.lacks_gb, excluded=left_out

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from service.estimation.answer import Estimate, Infeasible
+from service.estimation.explain import Explanation
 from service.presentation import words
 from service.presentation.answers import ProviderAnswer, RejectionAnswer
 from service.presentation.numbers import TimeScale, age, gigabytes, time_scale, usd_interval, usd_number, usd_rate
 from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest
 
-RIGHT = frozenset({"#", "Days", "Hours", "Cost, $", "Offers", "Rejected"})
+RIGHT = frozenset({"#", "Days", "Hours", "Cost, $", "Offers", "Rejected", "ms", "FLOP", "TFLOP/s", "bytes", "GB/s"})
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -133,10 +134,56 @@ def print_estimate(title: str, answer: Estimate | Infeasible, explain: bool) -> 
         print_line(f"  plan: {words.settings_of(answer.plan)}")
         print_line(f"  memory: {gigabytes(memory.needed)} of {gigabytes(memory.available)} GB")
     if explain:
-        print_parts("one optimizer step", answer.step_parts_s, "s")
         print_parts("memory of one GPU", answer.memory_parts_gb, "GB")
     for note in answer.notes:
         print_line(f"  {note}")
+
+
+def print_explanation(told: Explanation) -> None:
+    """What a step computes and moves, at which rates, by which constants, and what was measured near."""
+    hardware = f", {told.hardware_flops_per_token:,.3g} with recomputation"
+    repeats = told.hardware_flops_per_token > told.model_flops_per_token
+    print_line(f"  FLOPs per token: {told.model_flops_per_token:,.3g}{hardware if repeats else ''}")
+    print_line(f"  one optimizer step of one GPU: {sum(part.ms for part in told.parts):,.1f} ms")
+    parts = [part for part in sorted(told.parts, key=lambda part: -part.ms) if part.ms >= 0.001]
+    print_table(
+        ["    part", "ms", "FLOP", "TFLOP/s", "bytes", "GB/s"],
+        [
+            [
+                f"    {part.name.replace('_', ' ')}",
+                f"{part.ms:,.1f}",
+                _power(part.flops),
+                _per_second(part.flops, part.ms, 1e12),
+                _power(part.bytes),
+                _per_second(part.bytes, part.ms, 1e9),
+            ]
+            for part in parts
+        ],
+    )
+    print_line("  rates of one GPU:")
+    for rate in told.rates:
+        print_line(f"    {rate.name}: {rate.value:,.1f} {rate.unit} ({rate.source})")
+    print_line("  constants that decide it, and what a tenth more of each does to the hours:")
+    for each in told.constants:
+        print_line(
+            f"    {each.name} {each.value:.4g} {each.unit}, by {each.by}: {each.hours_change:+.1%} ({each.meaning})"
+        )
+    print_line("  measured near, beside what the same formula says:")
+    for run in told.nearest:
+        modelled = run.modelled_tokens_per_s_per_gpu
+        beside = f"{modelled:,.0f} modelled" if modelled else "its plan is said not to run"
+        print_line(
+            f"    {run.model} on {run.gpu_count}× {run.gpu}, {run.date}: {run.tokens_per_s_per_gpu:,.0f} tokens/s per"
+            f" GPU, {beside} [{run.source_url}]"
+        )
+
+
+def _power(amount: float | None) -> str:
+    return "" if amount is None else f"{amount:.3g}"
+
+
+def _per_second(amount: float | None, ms: float, unit: float) -> str:
+    return "" if amount is None else f"{amount / ms * 1e3 / unit:,.0f}"
 
 
 def print_status(sources: Sequence[ProviderAnswer], now: datetime) -> None:

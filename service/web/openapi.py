@@ -93,6 +93,7 @@ ESTIMATES_BODY: Final = {
         {"gpu": "H100 SXM", "gpu_count": 64, "plan": {"tensor_parallel": 8, "pipeline_parallel": 2}},
     ],
     "method": "model",
+    "explain": False,
 }
 
 WORKLOAD_BODY: Final = {"slug": "my-7b", **RANKING_BODY["workload"]}  # type: ignore[dict-item]

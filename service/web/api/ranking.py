@@ -9,6 +9,8 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 
+from service.estimation.estimate import Estimator
+from service.estimation.explain import explain
 from service.parameters import EstimatesRequest, estimates_request
 from service.presentation.answers import MachineEstimate, machine_estimate
 from service.presentation.rows import RankingRow, ranking_row
@@ -62,7 +64,9 @@ async def post_ranking(posted_ranking: NamedDependency[Ranking]) -> Ranking:
     " A machine may pin any part of its `plan`: one that does not fit keeps its hours and says what it lacks."
     " Parts are `micro_batch`, `activation_checkpointing`, `optimizer`, `offload`, `sharding`, `compiled`,"
     " `flash_attention`, and how the model is cut over GPUs: `tensor_parallel`, `pipeline_parallel` (with"
-    " `virtual_stages`) and `context_parallel`, whose product has to divide the GPUs of the machine.",
+    " `virtual_stages`) and `context_parallel`, whose product has to divide the GPUs of the machine."
+    " With `explain` (for at most 20 machines) each also says what a step computes and moves, at which rates, which"
+    " constants decide it and which published runs are near.",
     operation_class=operation(body=ESTIMATES_BODY),
     responses=problems(400, 503),
 )
@@ -78,9 +82,16 @@ async def _estimates(services: Services, asked: EstimatesRequest) -> list[Machin
 
 
 def _answers(services: Services, asked: EstimatesRequest) -> list[MachineEstimate]:
-    return [
-        machine_estimate(machine, services.estimator.estimate(workload, machine, asked.method))
+    every = [
+        (workload, machine, services.estimator.estimate(workload, machine, asked.method))
         for workload, machine in asked.questions
+    ]
+    if not asked.explain:
+        return [machine_estimate(machine, found) for _, machine, found in every]
+    estimator = Estimator(services.catalogue.efficiencies, services.catalogue.runs)
+    return [
+        machine_estimate(machine, found, explain(estimator, workload, machine, found))
+        for workload, machine, found in every
     ]
 
 
