@@ -34,8 +34,8 @@ class Efficiencies:
     attention_2023: float = constant(0.6, 0.3, 1.0, "x", "rate of fused attention of 2023, over today's")
     attention: float = constant(0.64, 0.3, 1.0, "of matmul", "rate of fused attention, Ampere and consumer cards")
     attention_hopper: float = constant(0.34, 0.2, 1.0, "of matmul", "rate of attention made for Ampere, on newer chips")
-    attention_newest: float = constant(0.6, 0.3, 1.0, "of matmul", "rate of attention made for Hopper, on Hopper")
-    attention_blackwell: float = constant(0.5, 0.2, 1.0, "of matmul", "rate of attention on Blackwell with HBM")
+    attention_newest: float = constant(0.6, 0.5, 1.0, "of matmul", "rate of attention made for Hopper, on Hopper")
+    attention_blackwell: float = constant(0.5, 0.4, 1.0, "of matmul", "rate of attention on Blackwell with HBM")
     attention_extra_keys: float = constant(
         150.0, 10.0, 1500.0, "keys", "overhead of attention per query, in keys", by="physics"
     )

@@ -39,7 +39,7 @@ from service.estimation.step import Situation, step, working_replicas
 from service.estimation.workload import tokens_per_step
 from service.fit.memory import MemoryReport, as_lines, memory_report
 
-PRIOR = 0.3  # weight of a constant's start, per e-fold: what runs do not tell stays where literature puts it
+PRIOR = 0.6  # weight of a constant's start, per e-fold: what runs do not tell stays where literature puts it
 SHARED = 0.7  # runs of a source scatter by about 0.1 around what it has in common, and sources by about 0.14
 SOFT = 0.2  # residuals beyond 20 % count less and less
 COVERAGE = 0.78  # of what intervals should hold when sources weigh the same; of all runs it is about nine in ten
