@@ -83,6 +83,18 @@ def test_no_plan_is_called_fitting_that_published_evidence_shows_to_run_out(run:
     assert "GB" in found.detail or run.source_url in found.detail
 
 
+def test_a_plan_just_over_the_limit_is_refused_with_the_advice_to_try() -> None:
+    run = RUNS["languini-026"]  # the largest batch that ran on a P100
+    found = answer(replace(run.workload, plan=replace(run.workload.plan, optimizer="adamw")), run.machine)
+    plan = replace(run.workload.plan, optimizer="adamw", micro_batch=400)
+    far = answer(replace(run.workload, plan=plan, tokens_per_step=400 * 512), run.machine)
+
+    assert isinstance(found, Infeasible)
+    assert found.detail.endswith("only a trial can tell")
+    assert isinstance(far, Infeasible)
+    assert "trial" not in far.detail
+
+
 def test_a_batch_below_the_one_that_ran_out_is_the_formula_s_to_judge() -> None:
     run = RUNS["raschka-006"]
     found = answer(run.workload, run.machine)

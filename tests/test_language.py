@@ -150,6 +150,16 @@ def test_what_fills_a_sentence_is_escaped_and_the_sentence_itself_is_not() -> No
         ("costs $1,234.50, $12.00 more than the budget", "cuesta 1.234,50 US$, 12,00 US$ más que el presupuesto"),
         ("must be a number above 0, up to 36500, not 'abc'", "debe ser un número mayor que 0, hasta 36500, no 'abc'"),
         ("a sentence that nobody foresaw", "a sentence that nobody foresaw"),
+        (
+            "lacks 0.8 GB of GPU memory (14.0 GB needed, P100 PCIe 16GB offers 13.1 GB) under the most frugal plan;"
+            " so near the limit only a trial can tell",
+            "faltan 0,8 GB de memoria de GPU (hacen falta 14,0 GB, P100 PCIe 16GB ofrece 13,1 GB) con el plan más"
+            " austero; tan cerca del límite solo una prueba puede decirlo",
+        ),
+        (
+            "a published run with these settings ran out of memory: raschka-006, https://example.org/a",
+            "un entrenamiento publicado con estos ajustes se quedó sin memoria: raschka-006, https://example.org/a",
+        ),
     ],
 )
 def test_sentences_of_the_core_are_told_again_in_spanish(english: str, spanish: str) -> None:

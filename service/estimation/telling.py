@@ -13,6 +13,7 @@ from service.estimation.plans import Found, interleaved, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload, tokens_per_step
 
+CLOSE = 1.08  # of what a card offers: of the largest batches that ran, some are said to need that much
 MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
 
 
@@ -81,7 +82,9 @@ def _lacks(machine: Machine, found: Found) -> str:
             f"{found.host_lacks_gb:.1f} GB of host RAM per GPU ({found.host_gb:.1f} GB needed, "
             f"the host {known} {found.host_available_gb:.1f} GB free)"
         )
-    return f"lacks {' and '.join(missing)} under the most frugal plan"
+    close = found.needed_gb <= CLOSE * found.available_gb and not found.host_lacks_gb
+    trial = "; so near the limit only a trial can tell" if close else ""
+    return f"lacks {' and '.join(missing)} under the most frugal plan{trial}"
 
 
 def _estimate(
