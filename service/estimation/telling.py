@@ -13,7 +13,7 @@ from service.estimation.plans import Found, interleaved, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload, tokens_per_step
 
-CLOSE = 1.08  # of what a card offers: of the largest batches that ran, some are said to need that much
+CLOSE = 1.1  # of what a card offers: of the largest batches that ran, some are said to need nearly that much
 MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
 
 
