@@ -105,6 +105,8 @@ async def test_an_option_shuts_nobody_out_either(visiting: Visiting, site: str) 
     for option_id, color_scheme, width in looks:
         async with visiting(width=width, color_scheme=color_scheme) as visit:
             await visit.go(f"/option?option={option_id}")
+            for behind in await visit.page.locator("details.behind > summary").all():
+                await behind.click()
 
             assert not await visit.is_wider_than_its_window()
             assert await violations(visit.page) == []
@@ -213,6 +215,30 @@ async def test_the_parts_of_an_option_sum_to_what_the_api_says(visiting: Visitin
         settings = await visit.page.locator("#settings").inner_text()
         assert f"micro_batch: {option['plan']['micro_batch']}" in settings
         assert f"optimizer: {option['plan']['optimizer']}" in settings
+
+
+async def test_the_numbers_behind_an_option_are_those_that_the_api_explains(visiting: Visiting, site: str) -> None:
+    option = await rig(site, "explain=true")
+    question = {"workload": "nanochat-d32", "machines": [{"gpu": "RTX 4070"}], "explain": True}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        explained = (await client.post(f"{site}/api/v1/estimates", json=question)).json()[0]["explanation"]
+    async with visiting(java_script_enabled=False) as visit:
+        await visit.go(f"/option?option={option['id']}")
+        await visit.page.get_by_text("The numbers behind it").click()
+
+        parts, rates, constants = (visit.page.locator(".behind table").nth(place) for place in range(3))
+        longest = max(explained["parts"], key=lambda part: part["ms"])
+        first = await parts.locator("tbody tr").first.inner_text()
+        assert f"{longest['ms']:,.0f}" in first
+        assert f"{longest['flops'] / 1e12:,.0f}" in first
+        assert f"{sum(option['step_parts_s'].values()) * 1e3:,.0f}" in await parts.locator("tfoot").inner_text()
+        assert await rates.locator("tbody tr").count() == len(explained["rates"])
+        named = await constants.locator("tbody th").all_inner_texts()
+        assert named == [each["name"] for each in explained["constants"]]
+        runs = await visit.page.get_by_role("region", name="Runs that back").inner_text()
+        for near in explained["nearest"]:
+            assert f"{near['tokens_per_s_per_gpu']:,.0f}" in runs
+            assert f"{near['modelled_tokens_per_s_per_gpu']:,.0f}" in runs
 
 
 async def test_an_option_says_why_it_takes_so_long_and_what_each_setting_does(visiting: Visiting, site: str) -> None:

@@ -14,6 +14,8 @@ from litestar.di import NamedDependency
 from service import store
 from service.collect.rates import rates_at
 from service.estimation.answer import Estimate, Infeasible, Plan
+from service.estimation.estimate import Estimator
+from service.estimation.explain import Explanation, explain
 from service.estimation.hardware import Machine
 from service.estimation.runs import PublishedRun
 from service.estimation.workload import Workload, tokens_per_step
@@ -31,6 +33,7 @@ from service.web.caching import PAST_PRICES
 from service.web.form import address
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
+from service.web.site.behind import Behind
 from service.web.site.drawn import drawn
 from service.web.site.plans import Setting, settings
 from service.web.site.visit import Visit
@@ -116,6 +119,7 @@ async def _view(visit: Visit, asked: RankingRequest, found: Option | ExclusionEx
         machine=machine,
         estimate=estimate,
         reference=_reference(services, asked),
+        explanation=await _explanation(services, asked, found, machine, estimate),
         prices=tuple(reversed(prices)),
     )
     key = ("option", services.markets.version_with_past, found.id, visit.said, asked, len(prices))
@@ -161,6 +165,24 @@ def _reference(services: Services, asked: RankingRequest) -> tuple[Machine, Esti
     return (machine, found) if isinstance(found, Estimate) else None
 
 
+async def _explanation(
+    services: Services,
+    asked: RankingRequest,
+    found: Option | ExclusionExample,
+    machine: Machine | None,
+    estimate: Estimate | None,
+) -> Explanation | None:
+    """The numbers behind an option by the model; beside the event loop, since every constant is tried anew."""
+    if not isinstance(found, Option) or asked.method != "model" or machine is None or estimate is None:
+        return None
+    known = services.catalogue
+
+    def explained() -> Explanation | None:
+        return explain(Estimator(known.efficiencies, known.runs), asked.workload, machine, estimate)
+
+    return await drawn(services, ("explanation", asked.workload, machine), explained)
+
+
 # The view ------------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +216,7 @@ class OptionView:
     machine: Machine | None
     estimate: Estimate | None  # None: the method tells no parts
     reference: tuple[Machine, Estimate] | None
+    explanation: Explanation | None  # None: it is not by the model
     prices: tuple[OfferPrice, ...]  # oldest first
     charts: Charts | None = None
 
@@ -394,6 +417,17 @@ class OptionView:
     def runs(self) -> list[PublishedRun]:
         wanted = self.estimate.evidence.runs if self.estimate else ()
         return [run for run in self.visit.services.catalogue.runs if run.id in wanted]
+
+    @property
+    def modelled(self) -> Mapping[str, float | None]:
+        """What the same formula says of these runs, in tokens a second and GPU, by run."""
+        near = self.explanation.nearest if self.explanation else ()
+        return {run.id: run.modelled_tokens_per_s_per_gpu for run in near}
+
+    @property
+    def behind(self) -> Behind | None:
+        names = {name: text for name, _color, text in STEP}
+        return Behind(self.explanation, self.said, names) if self.explanation else None
 
     # Prices ----------------------------------------------------------------------------------------------------------
 
