@@ -55,9 +55,9 @@ def test_what_a_card_holds_is_more_than_what_is_needed() -> None:
     assert median(errors_of("held")) < -0.1
 
 
-def test_published_plans_that_ran_are_called_fitting_but_for_one_in_thirty() -> None:
+def test_published_plans_that_ran_are_called_fitting_but_for_one_in_twenty_five() -> None:
     assert REPORT.ran > 600
-    assert len(REPORT.ran_but_refused) < REPORT.ran / 30
+    assert len(REPORT.ran_but_refused) < REPORT.ran / 25
     # old software's largest batches apart, which come within a tenth of fitting
     assert all(share < 1.1 for run, share in REPORT.ran_but_refused.items() if RUNS[run].source == "languini")
 
