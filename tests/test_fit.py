@@ -70,7 +70,8 @@ def test_the_plot_shows_every_graded_run_and_the_shipped_one_is_its_like(told: R
     dots = [circle for circle in drawn.iter("{http://www.w3.org/2000/svg}circle") if circle.get("r") == "2.6"]
     assert len(dots) == told.graded
     assert shipped.count('r="2.6"') == told.graded
-    assert len(shipped) < 100_000
+    assert shipped.count('r="2"') == told.graded  # once more, as a ratio
+    assert len(shipped) < 130_000
 
 
 def test_what_the_readme_says_of_the_errors_is_what_the_fit_finds(told: Report) -> None:

@@ -1,4 +1,4 @@
-"""Predicted against measured tokens per second as an SVG of a few lines; both axes are logarithmic."""
+"""Predicted against measured tokens per second, and their ratio, as an SVG of a few lines; axes are logarithmic."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from html import escape
 
 from service.fit.fitting import Point
 
-SIZE, EDGE = 560, 60
+SIZE, EDGE = 600, 80
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#66ccee", "#aa3377", "#777777", "#dd7700")  # Tol's, told apart
 LEGEND = 8  # sources with the most runs are named
+RESIDUALS, FURTHEST = 240, 2.5  # height of the lower panel, and the factor at its upper edge
 STYLE = "text{font:11px system-ui,sans-serif;fill:#444}@media(prefers-color-scheme:dark){text{fill:#bbb}}"
 
 
 def scatter(points: Sequence[Point]) -> str:
-    """Each run once, as its own source left out predicts it; dashes are 30 % off."""
+    """Each run as its own source left out predicts it, and below the same as a ratio; dashes are 30 % off."""
     low = math.floor(math.log10(min(min(one.measured, one.predicted) for one in points)))
     high = math.ceil(math.log10(max(max(one.measured, one.predicted) for one in points)))
 
@@ -25,16 +26,20 @@ def scatter(points: Sequence[Point]) -> str:
     named = _named(points)
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE + RESIDUALS}" role="img">',
             "<title>Tokens per second and GPU: predicted against measured</title>",
             f"<style>{STYLE}</style>",
             *(_grid(10.0**power, place(10.0**power)) for power in range(low, high + 1)),
-            *(_diagonal(factor, low, high, place(10.0**low * max(1, factor)) - EDGE) for factor in (1.0, 1.3, 1 / 1.3)),
+            *(_diagonal(factor, low, high) for factor in (1.0, 1.3, 1 / 1.3)),
             *(_dot(one, place(one.measured), SIZE - place(one.predicted), _colour(one, named)) for one in points),
             *(_name(row, source) for row, source in enumerate(named)),
-            f'<text x="{SIZE / 2}" y="{SIZE - 12}" text-anchor="middle">measured tokens/s per GPU</text>',
+            *(_ratio_line(ratio) for ratio in (1 / FURTHEST, 1 / 1.3, 1.0, 1.3, FURTHEST)),
+            *(_rest(one, place(one.measured), _colour(one, named)) for one in points),
+            f'<text x="{SIZE / 2}" y="{SIZE + RESIDUALS - 12}" text-anchor="middle">measured tokens/s per GPU</text>',
             f'<text transform="translate(14 {SIZE / 2}) rotate(-90)" text-anchor="middle">',
-            "predicted, its source left out of the fit</text></svg>\n",
+            "predicted, its source left out of the fit</text>",
+            f'<text transform="translate(14 {_ratio_at(1.0):.0f}) rotate(-90)" text-anchor="middle">',
+            "over measured</text></svg>\n",
         ]
     )
 
@@ -57,7 +62,7 @@ def _grid(rate: float, at: float) -> str:
     )
 
 
-def _diagonal(factor: float, low: int, high: int, _: float) -> str:
+def _diagonal(factor: float, low: int, high: int) -> str:
     span = SIZE - 2 * EDGE
     shift = math.log10(factor) / (high - low) * span
     began, ended = max(0.0, -shift), min(span, span - shift)
@@ -69,6 +74,26 @@ def _diagonal(factor: float, low: int, high: int, _: float) -> str:
 
 def _dot(point: Point, x: float, y: float, colour: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}" fill-opacity=".75"/>'
+
+
+def _ratio_at(ratio: float) -> float:
+    """The height of a ratio in the lower panel; what is further off lies on its edge."""
+    share = math.log(min(max(ratio, 1 / FURTHEST), FURTHEST)) / math.log(FURTHEST)
+    return SIZE + (RESIDUALS - EDGE) / 2 * (1 - share)
+
+
+def _ratio_line(ratio: float) -> str:
+    dashes = ' stroke-dasharray="5 4"' if ratio in (1.3, 1 / 1.3) else ""
+    y, label = _ratio_at(ratio), f"{ratio:.2g} x"
+    return (
+        f'<path d="M{EDGE} {y:.1f}H{SIZE - EDGE}" stroke="{"#888" if 0.5 < ratio < 2 else "#8884"}"{dashes}/>'
+        f'<text x="{EDGE - 6}" y="{y + 4:.0f}" text-anchor="end">{label}</text>'
+    )
+
+
+def _rest(point: Point, x: float, colour: str) -> str:
+    y = _ratio_at(point.predicted / point.measured)
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" fill-opacity=".75"/>'
 
 
 def _name(row: int, source: str) -> str:
