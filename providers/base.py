@@ -58,6 +58,7 @@ class Offer:
     seller: str | None = None  # who owns the machine, where the provider resells
     observed_at: datetime | None = None  # when the source says the price held; None: now
     source_url: str | None = None  # where this price stands, if not the provider's pricing page
+    attribution: str | None = None  # whom a licence says to name beside the price
 
 
 @dataclass(frozen=True, slots=True)

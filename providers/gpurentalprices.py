@@ -7,7 +7,7 @@ source could not be read that day. `vram_gb` is of one GPU, whose form is only s
 leaves out storage, traffic and tax. Two providers whose pages price the card without its machine are left out.
 
 Licence: Creative Commons Attribution 4.0 (https://creativecommons.org/licenses/by/4.0/); whoever shows the data names
-the source with a link, so it stands in the name and in the address of the pricing page.
+the source with a link, so every offer carries both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import httpx
 import msgspec
@@ -23,6 +23,10 @@ import msgspec
 from providers.base import Answer, Offer, Provider, PurchaseOption, get_json, narrow
 from providers.words import in_usual_form
 
+ATTRIBUTION: Final = (
+    "GPU rental price data by gpurentalprices.com (https://gpurentalprices.com), "
+    "licensed under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
+)
 SLUGS = {"datacrunch": "verda"}  # where ours is another
 TIERS = ("secure", "community")
 
@@ -83,4 +87,5 @@ def offer_of(price: Price) -> Offer:
         provider=SLUGS.get(price.provider, price.provider),
         observed_at=price.fetched_at,
         source_url=price.source_url,
+        attribution=ATTRIBUTION,
     )

@@ -25,9 +25,10 @@ from serving import client_of, copy_of
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from providers.gpurentalprices import ATTRIBUTION
 from service import catalogue, store
 from service.collect import Imported, NoHistory, import_history
-from service.collect.history import ATTRIBUTION, History, believed, read_history, spans_of
+from service.collect.history import History, believed, read_history, spans_of
 from service.database import Database
 from service.market import Market, load_market
 

@@ -16,6 +16,7 @@ from test_providers import RECORDED, answers_of
 from providers import discover
 from providers.base import Answer, Offer, PayloadChanged
 from providers.bundled import Bundled, published
+from providers.gpurentalprices import ATTRIBUTION
 from providers.recording import ENCODER
 from providers.sesterce import Sesterce
 from providers.words import country_in, form_in, memory_in
@@ -263,3 +264,15 @@ async def test_a_server_that_answers_browsers_only_is_asked_as_one() -> None:
 
 def first(parts: dict[str, Any]) -> Any:
     return next(iter(parts.values()))
+
+
+def test_a_bundled_price_that_somebody_else_read_names_them_as_their_licence_asks() -> None:
+    offers = list(Bundled().parse(published()))
+
+    named = {offer.attribution for offer in offers if offer.attribution}
+    assert named == {ATTRIBUTION}
+    assert "https://gpurentalprices.com" in ATTRIBUTION
+    assert "https://creativecommons.org/licenses/by/4.0/" in ATTRIBUTION
+    runpod = [offer for offer in offers if offer.provider == "runpod" and f"{offer.observed_at:%F}" == "2026-08-22"]
+    assert runpod
+    assert all(offer.attribution for offer in runpod)

@@ -5,9 +5,9 @@ names none, or that costs the same everywhere. Prices that were published per GP
 `published_per` says so. What needs parts that the source does not price (processors and memory billed on top) is left
 out, and so is what is sold per request. Providers that have a live module here are replaced by it as a whole.
 
-Most rows of 2026-08-22 were read from the providers' pages by gpurentalprices.com, whose data is licensed under CC BY
-4.0 (https://creativecommons.org/licenses/by/4.0/); instance types and sizes were added, what is no rented machine was
-left out. The rest are recordings of the providers' own interfaces and readings of their price pages.
+Rows that were read from the providers' pages by gpurentalprices.com say so in `read_by`: its data is licensed under CC
+BY 4.0 (https://creativecommons.org/licenses/by/4.0/); instance types and sizes were added, what is no rented machine
+was left out. The rest are recordings of the providers' own interfaces and readings of their price pages.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from providers.base import Answer, Offer, Provider, PurchaseOption, narrow
+from providers.gpurentalprices import ATTRIBUTION
 
 
 class Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,6 +45,7 @@ class Row(msgspec.Struct, forbid_unknown_fields=True):
     tier: str | None = None
     region: str | None = None
     country: str | None = None
+    read_by: Literal["gpurentalprices.com"] | None = None  # whom its licence says to name; None: the page itself
 
 
 class Bundled(Provider):
@@ -86,4 +88,5 @@ def _offer(row: Row) -> Offer:
         observed_at=datetime.combine(row.observed_on, time(), UTC),
         source_url=row.source_url,
         count_is_derived=row.published_per == "gpu" and row.gpu_count > 1,
+        attribution=ATTRIBUTION if row.read_by else None,
     )

@@ -123,6 +123,7 @@ def observation_of(offer: Offer, gpu: Gpu, about: Origin) -> Observation:
         disk_gb=amount(offer.disk_gb),
         interconnect=interconnect(offer.interconnect),
         network_gbit_s=amount(offer.network_gbit_s),
+        attribution=offer.attribution,
     )
 
 

@@ -19,7 +19,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from providers.base import Offer, PurchaseOption
-from providers.gpurentalprices import PARTS_ONLY, SLUGS, TIERS
+from providers.gpurentalprices import ATTRIBUTION, PARTS_ONLY, SLUGS, TIERS
 from providers.words import in_usual_form
 from service import store
 from service.catalogue import Catalogue
@@ -31,10 +31,6 @@ COLLECTOR: Final = "history"
 COLUMNS: Final = ("date", "provider", "gpu", "vram_gb", "usd_hr", "kind", "min_gpus", "fetched_date")
 KINDS: Final = ("on-demand", "secure", "community", "spot", "serverless")
 SOURCE_URL: Final = "https://gpurentalprices.com"
-ATTRIBUTION: Final = (
-    "GPU rental price data by gpurentalprices.com (https://gpurentalprices.com), "
-    "licensed under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
-)
 
 
 class NoHistory(ValueError):

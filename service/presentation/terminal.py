@@ -55,6 +55,8 @@ def print_ranking(ranking: Ranking, request: RankingRequest, now: datetime) -> N
     print_line()
     for line in _accounts(ranking):
         print_line(line)
+    for credit in words.credited(option.offer for option in ranking.options):
+        print_line(f"Some of these prices: {credit}")
 
 
 def _row(option: Option, scale: TimeScale, now: datetime) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -462,3 +462,8 @@ def place(rank: int, language: Language = ENGLISH) -> str:
         return f"{rank:,}th"
     ending = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
     return f"{rank:,}{ending}"
+
+
+def credited(offers: Iterable[CloudOffer | None]) -> list[str]:
+    """Whom the licences of these prices say to name, each once."""
+    return list(dict.fromkeys(offer.attribution for offer in offers if offer and offer.attribution))

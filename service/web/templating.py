@@ -6,6 +6,7 @@ of it is imported `with context`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -111,14 +112,17 @@ SOURCE_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def source_link(source: str | None) -> Markup:
-    """A source in words; the address in it is a link."""
-    if not source:
+def linked(text: str | None) -> Markup:
+    """A source in words; the addresses in it are links, without the marks of the sentence around them."""
+    if not text:
         return Markup("–")
-    before, separator, rest = source.rpartition("https://")
-    if not separator:
-        return escape(source)
-    return Markup('{}<a href="https://{}" rel="noreferrer">{}</a>').format(before, rest, rest)
+    parts = re.split(r"https://(\S+?)(?=[),.;]*(?:\s|$))", text)
+    return Markup("").join(_link(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def _link(target: str) -> Markup:
+    shown = target if len(target) <= 60 else f"{target[:57]}…"
+    return Markup('<a href="https://{}" rel="noreferrer">{}</a>').format(target, shown)
 
 
 @pass_context
@@ -151,11 +155,12 @@ GLOBALS: Final = {
     "times": _worded(words.times),
     "title": _worded(words.title),
     "asset": asset,
+    "credited": words.credited,
     "site": site,
     "machine": words.machine,
     "seconds": seconds,
     "series": series,
-    "source_link": source_link,
+    "linked": linked,
 }
 
 

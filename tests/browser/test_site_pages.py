@@ -370,6 +370,19 @@ async def test_prices_are_narrowed_by_a_form_and_exported_by_links(visiting: Vis
             assert answer.headers["content-type"].startswith(kind)
 
 
+async def test_prices_whose_licence_asks_for_it_name_their_source(visiting: Visiting, site: str) -> None:
+    offers = (await asked(site, "/api/v1/offers?provider=massedcompute"))["items"]
+    owed = next(offer for offer in offers if offer["attribution"])
+    async with visiting() as visit:
+        for path in ("/prices?provider=massedcompute", "/?provider=massedcompute", f"/option?option={owed['id']}"):
+            await visit.go(path)
+
+            assert "licensed under CC BY 4.0" in await visit.page.locator("main").inner_text()
+            source, licence = "https://gpurentalprices.com", "https://creativecommons.org/licenses/by/4.0/"
+            assert await visit.page.locator(f"main a[href='{source}']").count() == 1
+            assert await visit.page.locator(f"main a[href='{licence}']").count() == 1
+
+
 async def test_what_moved_most_stands_first(visiting: Visiting) -> None:
     async with visiting() as visit:
         await visit.go("/prices")

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 from litestar.response import Template
-from markupsafe import Markup, escape
 
 from service.market import provider_name
 from service.parameters import InvalidParameters
@@ -85,19 +84,5 @@ class Visit:
     def page(
         self, template: str, view: object, *, name: str = "", twins: Sequence[Twin] = (), status: int = 200, **more: Any
     ) -> Template:
-        context = {"view": view, "visit": self, "linked": linked, "vega": script_address(), **more}
+        context = {"view": view, "visit": self, "vega": script_address(), **more}
         return page(self.request, template, context, name=name, spoken=self.said, twins=twins, status=status)
-
-
-def linked(text: str | None) -> Markup:
-    """A source in words; the addresses in it are links."""
-    if not text:
-        return Markup("–")
-    before, found, rest = text.partition("https://")
-    if not found:
-        return escape(text)
-    target, gap, after = rest.partition(" ")
-    target, mark = (target[:-1], target[-1]) if target[-1:] in (",", ";", ".") else (target, "")
-    shown = target if len(target) <= 60 else f"{target[:57]}…"
-    link = Markup('<a href="https://{}" rel="noreferrer">{}</a>').format(target, shown)
-    return escape(before) + link + escape(mark + gap) + (linked(after) if after else Markup(""))
