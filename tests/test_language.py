@@ -22,7 +22,10 @@ KEYWORDS = {
     **dict.fromkeys(("ngettext", "count"), (1, 2)),
 }
 WEB, WORDS = Path(str(files("service.web"))), Path(str(files("service.presentation")))
-OWN_LANGUAGE = ("unsubscribe.html",)  # says everything in both, since whoever comes there said nothing of theirs
+OWN_LANGUAGE = (
+    "pause.html",
+    "unsubscribe.html",
+)  # say everything in both, since whoever comes there said nothing of theirs
 
 ES = language("es")
 MEXICO = language("es-MX")

@@ -316,7 +316,8 @@ async def test_the_way_out_belongs_to_the_reader_alone(client: Client) -> None:
     for form in ("application/json", "text/html", "text/plain", "text/markdown"):
         answer = await client.get(f"/api/v1/reports/{report_id}", headers={"Accept": form})
         assert "/unsubscribe/" not in answer.text
-        assert "unsubscribe.invalid" not in answer.text
+        assert "/pause/" not in answer.text
+        assert ".invalid" not in answer.text
 
 
 async def test_unsubscribing_needs_a_button_and_works_twice(client: Client) -> None:
@@ -337,6 +338,45 @@ async def test_unsubscribing_needs_a_button_and_works_twice(client: Client) -> N
     assert after["destinations"][0]["unsubscribed_at"] == "2026-11-24T12:00:00Z"
     assert (await client.post(f"{SUBSCRIPTIONS}/{created['id']}/send", headers=WITH_KEY)).status_code == 409
     assert (await client.post(link[:-1] + ("x" if link[-1] != "x" else "y"))).status_code == 404
+
+
+async def test_pausing_needs_a_button_and_can_be_undone(client: Client) -> None:
+    created = await create(client, destinations=[{"kind": "email", "to": "a@example.org"}])
+    token = client.app.state.services.reports.sealer.token(created["destinations"][0]["id"])
+
+    async def is_paused() -> bool:
+        paused: bool = (await client.get(f"{SUBSCRIPTIONS}/{created['id']}", headers=WITH_KEY)).json()["paused"]
+        return paused
+
+    page = await client.get(f"/pause/{token}")
+    assert f'method="post" action="/pause/{token}"' in page.text
+    assert not await is_paused()
+
+    for _ in range(2):
+        paused = await client.post(f"/pause/{token}")
+        assert f'method="post" action="/resume/{token}"' in paused.text
+        assert await is_paused()
+
+    await client.post(f"/resume/{token}")
+    assert not await is_paused()
+    assert (await client.post(f"/pause/{token}x")).status_code == 404
+
+
+async def test_nobody_pauses_what_others_read_too(client: Client) -> None:
+    both = [{"kind": "email", "to": f"{name}@example.org"} for name in "ab"]
+    created = await create(client, destinations=both)
+    first, second = (client.app.state.services.reports.sealer.token(each["id"]) for each in created["destinations"])
+
+    refused = await client.post(f"/pause/{first}")
+    after = (await client.get(f"{SUBSCRIPTIONS}/{created['id']}", headers=WITH_KEY)).json()
+    await client.post(f"/unsubscribe/{second}")
+    alone = await client.post(f"/pause/{first}")
+    gone = await client.post(f"/resume/{second}")
+
+    assert "Others get these reports too" in refused.text
+    assert not after["paused"]
+    assert f'action="/resume/{first}"' in alone.text
+    assert "You get nothing any more" in gone.text
 
 
 async def test_why_a_delivery_failed_is_told_to_whoever_has_the_key(client: Client) -> None:

@@ -102,6 +102,9 @@ async def test_a_mail_has_text_page_and_picture_and_the_ways_out_of_it(here: Wor
     assert link in text.get_content()
     html = page if page.get_content_type() == "text/html" else next(page.iter_parts())
     assert link in html.get_content()
+    for form in (text, html):
+        assert link.replace("/unsubscribe/", "/pause/") in form.get_content()
+        assert ".invalid" not in form.get_content()
     assert len(bytes(html)) < 80_000
     assert max(len(line) for line in text.get_content().splitlines() if "http" not in line) <= 72
 

@@ -96,13 +96,14 @@ class Courier:
 
     def _outgoing(self, claimed: Claimed, report: StoredReport) -> Outgoing:
         """Raises Unreadable."""
-        url = f"{self.public_url}/unsubscribe/{self.sealer.token(claimed.destination_id)}"
+        token = self.sealer.token(claimed.destination_id)
         return Outgoing(
             idempotency_key=claimed.idempotency_key,
             kind=claimed.kind,
             shown=claimed.shown,
             secrets=self.sealer.unseal(claimed.sealed),
-            unsubscribe_url=url,
+            pause_url=f"{self.public_url}/pause/{token}",
+            unsubscribe_url=f"{self.public_url}/unsubscribe/{token}",
             report_id=report.id,
             made_at=report.made_at,
             language=report.language,

@@ -24,6 +24,16 @@ from service.store import StoredDestination, StoredReport, StoredSubscription
 MOST_SUBSCRIPTIONS: Final = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A subscription as one of its readers sees it."""
+
+    subscription_id: str
+    name: str
+    paused: bool
+    is_shared: bool  # others get it too: one of them must not silence it for all
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionAnswer:
     """A subscription as it is told to whoever has the key; secrets are `***`."""
@@ -198,6 +208,15 @@ async def unsubscribe(session: AsyncSession, destination_id: int, now: datetime)
     if all(each.unsubscribed_at for each in row.subscription.destinations):
         row.subscription.paused = True
     return row.subscription.name
+
+
+async def received(session: AsyncSession, destination_id: int) -> Received | None:
+    """What comes to this destination. None: nothing any more."""
+    row = await store.destination(session, destination_id)
+    if row is None or row.unsubscribed_at:
+        return None
+    others = [each for each in row.subscription.destinations if each.id != row.id and not each.unsubscribed_at]
+    return Received(row.subscription.id, row.subscription.name, paused=row.subscription.paused, is_shared=bool(others))
 
 
 async def name_of(session: AsyncSession, destination_id: int) -> str | None:

@@ -1,4 +1,4 @@
-"""What all forms of a report have in common: its headings, its lists, and the place of the reader's own link."""
+"""What all forms of a report have in common: its headings, its lists, and the places of the reader's own links."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from service.reports.language import Words, words
 from service.reports.report import TOP, Offers, Report
 
 UNSUBSCRIBE: Final = "https://unsubscribe.invalid/"  # in what is kept; every reader has an address of their own
+PAUSE: Final = "https://pause.invalid/"  # likewise
 MARKS: Final = {"cheaper": "▼", "dearer": "▲", "news": "●"}
 SOURCES: Final = 6  # that fail or are old, by name
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from service.reports.lines import UNSUBSCRIBE
+from service.reports.lines import PAUSE, UNSUBSCRIBE
 from service.reports.outgoing import Outgoing, Refused, TryAgain
 from service.settings import Settings
 
@@ -109,14 +109,16 @@ def message_of(outgoing: Outgoing, mailer: Mailer) -> EmailMessage:
     message["List-Id"] = f"<reports.{host}>"
     message["List-Unsubscribe"] = f"<{outgoing.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(outgoing.text.replace(UNSUBSCRIBE, outgoing.unsubscribe_url), cte="quoted-printable")
-    message.add_alternative(
-        outgoing.html.replace(UNSUBSCRIBE, outgoing.unsubscribe_url), subtype="html", cte="quoted-printable"
+    text, page = (
+        kept.replace(PAUSE, outgoing.pause_url).replace(UNSUBSCRIBE, outgoing.unsubscribe_url)
+        for kept in (outgoing.text, outgoing.html)
     )
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(page, subtype="html", cte="quoted-printable")
     message["Content-Language"] = outgoing.language  # now: setting a content clears what begins so
-    page = message.get_payload()[1]  # type: ignore[index]
-    if outgoing.chart and isinstance(page, EmailMessage):
-        page.add_related(
+    shown = message.get_payload()[1]  # type: ignore[index]
+    if outgoing.chart and isinstance(shown, EmailMessage):
+        shown.add_related(
             outgoing.chart,
             maintype="image",
             subtype="png",

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from service.reports.chart import drawn_medians
 from service.reports.language import words
-from service.reports.lines import UNSUBSCRIBE, medians_heading, offer_lines, source_lines, top_heading
+from service.reports.lines import PAUSE, UNSUBSCRIBE, medians_heading, offer_lines, source_lines, top_heading
 from service.reports.report import Report
 
 MOST_BYTES: Final = 80_000  # Gmail clips near 102 kB, and quoted-printable inflates Spanish
@@ -20,7 +20,7 @@ CHART: Final = "cid:chart@rig-or-rent"  # where the picture stands in a mail
 
 
 def as_html(report: Report, sort: str = "cost", *, with_chart: bool = False) -> str:
-    """The whole page, with `CHART` and `UNSUBSCRIBE` where a sender puts what is the reader's own."""
+    """The whole page, with `CHART`, `PAUSE` and `UNSUBSCRIBE` where a sender puts what is the reader's own."""
     said = words(report.language)
     page = _template().render(
         report=report,
@@ -31,14 +31,16 @@ def as_html(report: Report, sort: str = "cost", *, with_chart: bool = False) -> 
         source_lines=list(source_lines(report, said)),
         chart_src=CHART if with_chart else "",
         chart_alt=chart_alt(report),
+        pause_url=PAUSE,
         unsubscribe_url=UNSUBSCRIBE if report.subscription_id else "",
     )
     return _inliner().inline(page)
 
 
 def for_everybody(page: str) -> str:
-    """The page without the link that is only its reader's."""
-    return re.sub(rf'<br ?/?><a[^>]*href="{re.escape(UNSUBSCRIBE)}"[^>]*>[^<]*</a>', "", page)
+    """The page without the links that are only its reader's."""
+    own = f"{re.escape(PAUSE)}|{re.escape(UNSUBSCRIBE)}"
+    return re.sub(rf'<br ?/?><a[^>]*href="(?:{own})"[^>]*>[^<]*</a>', "", page)
 
 
 def chart_alt(report: Report) -> str:

@@ -28,13 +28,14 @@ class Outgoing:
     kind: str
     shown: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
+    pause_url: str = field(repr=False)
     unsubscribe_url: str = field(repr=False)
     report_id: str
     made_at: datetime
     language: str
     subject: str
     value: Mapping[str, Any]
-    html: str = field(repr=False)  # as kept: lines.UNSUBSCRIBE where a mail has its reader's own link
+    html: str = field(repr=False)  # as kept: lines.PAUSE and UNSUBSCRIBE where a mail has its reader's own links
     text: str = field(repr=False)  # likewise
     markdown: str = field(repr=False)
     chart: bytes | None = field(repr=False)

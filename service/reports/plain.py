@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from service.reports.language import Words, words
-from service.reports.lines import MARKS, UNSUBSCRIBE, medians_heading, offer_lines, source_lines, top_heading
+from service.reports.lines import MARKS, PAUSE, UNSUBSCRIBE, medians_heading, offer_lines, source_lines, top_heading
 from service.reports.report import Report, Row
 
 WIDTH: Final = 72
@@ -20,8 +20,8 @@ def as_text(report: Report, sort: str = "cost", unsubscribe_url: str = "") -> st
 
 
 def for_everybody(text: str) -> str:
-    """The text without the link that is only its reader's; it stands at the end."""
-    return re.sub(rf"\n[^\n]*\n{re.escape(UNSUBSCRIBE)}\n$", "\n", text)
+    """The text without the links that are only its reader's; they stand at the end."""
+    return re.sub(rf"(\n[^\n]*\n{re.escape(PAUSE)})?\n[^\n]*\n{re.escape(UNSUBSCRIBE)}\n$", "\n", text)
 
 
 def _lines(report: Report, sort: str, unsubscribe_url: str) -> Iterator[str]:
@@ -48,6 +48,8 @@ def _lines(report: Report, sort: str, unsubscribe_url: str) -> Iterator[str]:
     yield ""
     yield from _wrapped(report.why)
     if unsubscribe_url:
+        yield said.say("pause")
+        yield PAUSE
         yield said.say("unsubscribe")
         yield unsubscribe_url
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from litestar import Response, get, post
@@ -117,8 +118,31 @@ async def unsubscribe(
     return Template("unsubscribe.html", context=context, headers={"Cache-Control": "no-store"})
 
 
+@get("/pause/{token:str}", include_in_schema=False)
+async def pause_page(
+    token: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Response[Any]:
+    """Changes nothing either: it asks."""
+    received = await keeping.received(session, _destination(services, token))
+    return _pause_template(token, received)
+
+
+@post("/pause/{token:str}", status_code=200, include_in_schema=False)
+async def pause(
+    token: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Response[Any]:
+    return await _paused(token, services, session, paused=True)
+
+
+@post("/resume/{token:str}", status_code=200, include_in_schema=False)
+async def resume(
+    token: FromPath[str], services: NamedDependency[Services], session: NamedDependency[AsyncSession]
+) -> Response[Any]:
+    return await _paused(token, services, session, paused=False)
+
+
 HANDLERS = [list_reports, get_report]
-PAGES = [report_page, report_chart, unsubscribe_page, unsubscribe]
+PAGES = [report_page, report_chart, unsubscribe_page, unsubscribe, pause_page, pause, resume]
 
 
 async def _row(session: AsyncSession, report_id: str) -> store.StoredReport:
@@ -133,6 +157,20 @@ def _page(row: store.StoredReport) -> Response[Any]:
     page = mail_page.for_everybody(row.html).replace(mail_page.CHART, f"/reports/{row.id}/chart.png")
     headers = {"Content-Security-Policy": MAIL_POLICY, "Vary": "Accept", "Cache-Control": "no-cache"}
     return Response(page, media_type=f"{HTML}; charset=utf-8", headers=headers)
+
+
+async def _paused(token: str, services: Services, session: AsyncSession, *, paused: bool) -> Response[Any]:
+    """A reader who is the only one may pause, and go on; where others read along, the page says who can."""
+    received = await keeping.received(session, _destination(services, token))
+    if received and not received.is_shared:
+        await keeping.pause(session, services.reports, received.subscription_id, paused=paused)
+        received = replace(received, paused=paused)
+    return _pause_template(token, received)
+
+
+def _pause_template(token: str, received: keeping.Received | None) -> Response[Any]:
+    context = {"token": token, "received": received}
+    return Template("pause.html", context=context, headers={"Cache-Control": "no-store"})
 
 
 def _destination(services: Services, token: str) -> int:
