@@ -72,6 +72,13 @@ def test_a_rig_is_a_count_and_a_card(written: str) -> None:
     assert (machine.gpu.name, machine.gpu_count) == ("RTX 4090", 2)
 
 
+def test_an_x_that_belongs_to_a_name_counts_nothing() -> None:
+    rigs = read(rig=["7900 XTX", "2x 7900 XTX"]).rigs
+
+    assert [(rig.machine.gpu.name, rig.machine.gpu_count) for rig in rigs] == [("RX 7900 XTX", 1), ("RX 7900 XTX", 2)]
+    assert read(gpu="L40S PCIe x16").gpus == {"L40S"}
+
+
 def test_rigs_repeat_and_none_means_no_machine_of_your_own() -> None:
     assert [rig.machine.gpu.name for rig in read(rig=["RTX 4070", "RTX 3090"]).rigs] == ["RTX 4070", "RTX 3090"]
     assert read(rig="none").rigs == ()
@@ -102,6 +109,10 @@ def test_a_cursor_comes_back_as_the_offset_it_was_made_of() -> None:
         ("method", "physics", "model, ratio"),
         ("rig", "RTX 4071", "RTX 4070"),
         ("rig", "0x RTX 4090", "1 to 1024"),
+        ("rig", "-2x RTX 4090", "2x RTX 4090"),
+        ("rig", "RTX 4090 x2", "2x RTX 4090"),
+        ("gpu", "8x H100 SXM", "count apart"),
+        ("workload", "gpt5", "nanochat-d20"),
         ("country", "Spain", "two letters, such as ES"),
         ("country", "QQ", "QQ"),
         ("electricity_usd_per_kwh", "-0.1", "from 0 to 10"),
@@ -195,6 +206,7 @@ def test_a_workload_and_a_rig_of_your_own() -> None:
         ({"workload": 5}, "workload"),
         ({"rigs": "RTX 4070"}, "rigs"),
         ({"rigs": [{"gpu_count": 1}]}, "rigs[0].gpu"),
+        ({"rigs": [{"gpu": "2x RTX 4090"}]}, "rigs[0].gpu"),
         ({"rigs": [{"gpu": "RTX 4070", "host_watts": True}]}, "rigs[0].host_watts"),
         ({"rigs": [{"gpu": "RTX 4070", "purchase_usd": 100, "resale_usd": 200}]}, "rigs[0].resale_usd"),
         ({"min_gpus": "2"}, "min_gpus"),

@@ -15,9 +15,16 @@ from service.ranking.request import Rig
 HOST_WATTS = 90.0  # a desktop without its GPU while training draws 80 to 150 W; an estimate, no measurement found
 LIFETIME_MONTHS = 36.0
 MOST_GPUS = 1024
+TIMES = r"\s*[x×*](?!tx?\b)\s*"  # not the one of 7900 XTX
+# The catalogue reads past a count, so that it would be lost; x16 after PCIe are lanes.
+COUNTED = re.compile(rf"[-+]?\d[\d.,]*{TIMES}.+|.*(?<!pcie)\s[x×*]\s*\d+", re.IGNORECASE)
 
 
 def gpu_of(reader: Reader, name: str, spelling: str, vocabulary: Vocabulary) -> Gpu | None:
+    if COUNTED.fullmatch(spelling):
+        how = "2x RTX 4090" if name == "rig" else "RTX 4090, and its count apart"
+        reader.wrong(name, f"must be written as {how}, not {shown(spelling)}")
+        return None
     try:
         return vocabulary.catalogue.gpu(spelling)
     except UnknownGpu as unknown:
@@ -27,7 +34,7 @@ def gpu_of(reader: Reader, name: str, spelling: str, vocabulary: Vocabulary) -> 
 
 def _named_machine(reader: Reader, text: str, vocabulary: Vocabulary) -> Machine | None:
     """`RTX 4070` or `2x RTX 4090`."""
-    counted = re.fullmatch(r"(\d{1,5})\s*[x×*]\s*(.+)", text, flags=re.IGNORECASE)
+    counted = re.fullmatch(rf"(\d{{1,5}}){TIMES}(.+)", text, flags=re.IGNORECASE)
     count, spelling = (int(counted[1]), counted[2]) if counted else (1, text)
     gpu = gpu_of(reader, "rig", spelling, vocabulary)
     if not 1 <= count <= MOST_GPUS:

@@ -33,7 +33,7 @@ def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
         return described_workload(reader.nested("workload", given), vocabulary)
     known = vocabulary.workload(given) if isinstance(given, str) else None
     if known is None:
-        hint = nearest(given, vocabulary.workload_slugs())
+        hint = nearest(given, vocabulary.workload_slugs()) or f"; known: {', '.join(vocabulary.catalogue.workloads)}"
         reader.wrong("workload", f"{shown(given)} is not known{hint}; see /api/v1/workloads")
     return known or NO_WORKLOAD
 
