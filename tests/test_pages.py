@@ -112,6 +112,19 @@ async def test_a_language_that_is_not_spoken_is_a_field_at_fault(client: Client)
     assert "Amounts in 'XXX' is not known" in words(html)
 
 
+async def test_what_is_too_close_to_call_is_marked_in_the_table_as_the_answer_names_it(client: Client) -> None:
+    tied = await page(client, "/?rig=none")
+    called = await page(client, "/")
+    by_days = await page(client, "/?rig=none&sort=days")
+
+    named = re.search(r"Too close to call: (.+?) may each be cheapest", words(tied))
+    assert named is not None
+    marked = re.findall(r'<span class="vh"> too close to call</span>.*?<th scope="row">(.*?)</th>', tied, re.DOTALL)
+    assert len(marked) == len(re.findall(r"\(\d+%\)", named[1])) > 1
+    for html in (called, by_days):
+        assert '<span class="vh"> too close to call</span>' not in html
+
+
 # Money ---------------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ Extent = tuple[float, float, float, float]  # left, top, right, bottom
 CHARACTER, BOLD_CHARACTER = 7.0, 8.0  # pixels of one character of a 12 px label, for collisions
 MARKER = 7.0  # pixels from the middle of a point to its rim
 LINE = 2.0  # pixels that a label keeps from the frontier
+FIRST = 10  # options of the table whose range is shown too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +197,11 @@ def _axis(values: Sequence[tuple[float, float, float]], asked: Kind | None, star
 def _drawn(options: Sequence[Option], most: int) -> list[Option]:
     """The frontier and one's own machines come last, on top; the others are sampled by rank when there are many."""
     important = [option for option in options if option.on_frontier or option.kind == "local"]
-    others = [option for option in options if not (option.on_frontier or option.kind == "local")]
-    step = max(1, math.ceil(len(others) / max(1, most - len(important))))
-    return [*others[::step], *sorted(important, key=lambda option: option.kind == "local")]
+    ordinary = [option for option in options if not (option.on_frontier or option.kind == "local")]
+    first = [option for option in ordinary if option.rank <= FIRST]
+    others = [option for option in ordinary if option.rank > FIRST]
+    step = max(1, math.ceil(len(others) / max(1, most - len(important) - len(first))))
+    return [*others[::step], *first, *sorted(important, key=lambda option: option.kind == "local")]
 
 
 def _point(option: Option, place: Places) -> Point:
@@ -210,7 +213,7 @@ def _point(option: Option, place: Places) -> Point:
         y=y,
         series=series(option),
         important=important,
-        whisker=_whisker(option, place) if important else None,
+        whisker=_whisker(option, place) if important or option.rank <= FIRST else None,
         words=_words(option, place.scale),
     )
 

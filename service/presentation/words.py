@@ -18,7 +18,7 @@ from service.estimation.answer import Plan
 from service.presentation.language import ENGLISH, Language
 from service.presentation.language import marked as _
 from service.presentation.numbers import TimeScale
-from service.ranking.option import CloudOffer, ExclusionExample, Option, Ranking
+from service.ranking.option import CloudOffer, Contender, ExclusionExample, Option, Ranking
 from service.ranking.request import RankingRequest
 
 CALL_FROM = 0.6  # a group of equal machines that is cheapest with less than this probability is no clear winner
@@ -246,10 +246,15 @@ def _cheapest(option: Option, scale: TimeScale) -> Markup:
     )
 
 
-def _close_call(ranking: Ranking, language: Language) -> Iterator[Sentence]:
-    """Machines of one GPU and count count as one, else ten clouds with the same card would always tie."""
+def tied(ranking: Ranking) -> list[Contender]:
+    """Which may each be cheapest; none where one is. Machines of one GPU and count count as one: clouds would tie."""
     named = [each for each in ranking.answer.contenders if each.probability_cheapest >= NAMED_FROM]
-    if len(named) < 2 or named[0].probability_cheapest >= CALL_FROM:
+    return named if len(named) > 1 and named[0].probability_cheapest < CALL_FROM else []
+
+
+def _close_call(ranking: Ranking, language: Language) -> Iterator[Sentence]:
+    named = tied(ranking)
+    if not named:
         return
     costs = [each.option.cost_usd.p50 for each in named]
     machines = language.listed(

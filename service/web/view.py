@@ -15,7 +15,7 @@ from service.presentation.chart import Chart
 from service.presentation.language import Language
 from service.presentation.language import marked as _
 from service.presentation.numbers import TimeScale, time_scale
-from service.presentation.words import Sentence, answer_sentences, page_title, title
+from service.presentation.words import Sentence, answer_sentences, page_title, tied, title
 from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest, cursor_of
 from service.web.aging import OldPrices
@@ -136,6 +136,13 @@ class RankingView:
     @property
     def first(self) -> int:
         return self.request.offset + 1 if self.request and self.rows else 0
+
+    @cached_property
+    def ties(self) -> frozenset[str]:
+        """The options that the answer cannot tell apart by their cost, where the table is sorted by it."""
+        if self.ranking is None or self.request is None or self.request.sort != "cost":
+            return frozenset()
+        return frozenset(each.option.id for each in tied(self.ranking))
 
     @property
     def last(self) -> int:
