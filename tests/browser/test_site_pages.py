@@ -20,6 +20,7 @@ from reporting import MailServer, mail_server
 from serving import HOSTILE, KEY, LONG_REGION, copy_of, now, served
 
 from service.database import Database
+from service.presentation.numbers import usd_rate
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 PAGES = (
@@ -309,7 +310,7 @@ async def test_the_crossings_are_the_apis(visiting: Visiting, site: str) -> None
 
         words = await visit.page.locator(".answer").inner_text()
         assert f"${even['electricity_usd_per_kwh']:.2f} per kWh" in words
-        assert f"${even['cloud_usd_per_gpu_hour']:.3f} for a GPU and hour" in words
+        assert f"{usd_rate(even['cloud_usd_per_gpu_hour'])} for a GPU and hour" in words
         assert await visit.page.locator("figure svg.drawn").count() == 3
         await visit.page.locator("figure summary").first.click()
         assert await visit.page.locator("figure").first.locator("tbody tr").count() == 11
@@ -479,6 +480,16 @@ async def test_a_report_is_subscribed_to_sent_read_and_unsubscribed(
         amount = re.search(r"([\d.,]+)(?:\xa0|&nbsp;)US\$", html.get_content())
         assert amount is not None
         assert f"{amount[1]}\xa0US$" in as_sent
+
+        pause = re.search(r'href="([^"]*/pause/[^"]+)"', html.get_content())
+        assert pause is not None
+        async with visiting(width=320, color_scheme="dark") as phone:
+            await phone.go(urlsplit(pause[1]).path)
+            for button in ("Pause", "Go on"):
+                assert await violations(phone.page) == []
+                assert not await phone.is_wider_than_its_window()
+                await phone.page.get_by_role("button", name=re.compile(button)).click()
+            await expect(phone.page.get_by_role("heading", name=re.compile("^Pause"))).to_be_visible()
 
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
         unsubscribe = re.search(r"<(http[^>]*)>", str(mail["List-Unsubscribe"]))
