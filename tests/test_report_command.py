@@ -81,6 +81,7 @@ async def test_a_subscription_s_report_is_sent_now(
         (["nobody"], "there is no subscription 'nobody'"),
         ([], "there is no subscription yet"),
         (["--output", "x.html"], "--output is for --preview"),
+        (["--preview", "--output", "x.pdf"], "--output x.pdf must end in .html, .md, .txt, .json"),
         (["--preview", "--as-of", "tomorrow"], "--as-of must be a date"),
     ],
 )

@@ -30,8 +30,8 @@ async def fill_if_empty(database: Database, settings: Settings, now: datetime) -
     if is_filled:
         await collect_bundled_if_needed(database.sessions, catalogue, now)
         return
-    sources = quick_sources(settings)
-    with _progress(f"Collecting prices from {len(sources)} sources", len(sources)) as advance:
+    asked = len(quick_sources(settings))
+    with _progress(f"Collecting prices from {asked} sources", asked) as advance:
         first = await collect_first(
             settings=settings,
             sessions=database.sessions,
@@ -40,8 +40,9 @@ async def fill_if_empty(database: Database, settings: Settings, now: datetime) -
             on_done=lambda slug, run: advance(),
         )
     offers = sum(len(run.observations) for run in first.runs)
+    sources = f"{len(first.runs)} source{'' if len(first.runs) == 1 else 's'}"
     missed = f"; not reached: {_reasons(first.not_reached)}" if first.not_reached else ""
-    sys.stderr.write(f"First prices: {offers:,} offers from {len(first.runs)} sources{missed}.\n")
+    sys.stderr.write(f"First prices: {offers:,} offers from {sources}{missed}.\n")
 
 
 def _reasons(not_reached: Mapping[str, str]) -> str:

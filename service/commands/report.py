@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +34,8 @@ from service.reports.subscription import Subscription
 from service.settings import Settings
 from service.store import StoredSubscription
 
+FORMS: Final = {".html": "html", ".md": "md", ".txt": "text", ".json": "json", "": "text"}  # by the end of a name
+
 
 async def run(options: argparse.Namespace) -> None:
     """With --preview nothing is kept and nothing is sent."""
@@ -53,8 +56,10 @@ def _form(options: argparse.Namespace) -> str:
         return "json"
     if options.format:
         return str(options.format)
-    suffix = options.output.suffix.lstrip(".") if options.output else ""
-    return {"html": "html", "md": "md", "json": "json"}.get(suffix, "text")
+    suffix = options.output.suffix if options.output else ""
+    if suffix not in FORMS:
+        raise BadInput(f"--output {options.output} must end in {', '.join(filter(None, FORMS))}; or name a --format")
+    return FORMS[suffix]
 
 
 def _as_of(options: argparse.Namespace) -> datetime | None:
