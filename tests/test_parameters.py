@@ -61,6 +61,18 @@ def test_nothing_given_asks_the_anchor_question() -> None:
     assert (request.min_gpus, request.max_gpus, request.sort, request.per) == (1, 64, "cost", "machine")
 
 
+def test_who_writes_a_stated_default_asks_the_same_question_as_who_does_not() -> None:
+    seven_billion = {"layers": "32", "width": "4096", "heads": "32", "vocabulary": "32000", "seq_len": "2048"}
+    own = {"workload": "own", **seven_billion, "tokens": "1e9"}
+    stated = {
+        parameter.name: parameter.default.split(", ") if parameter.repeats else parameter.default
+        for parameter in PARAMETERS
+        if parameter.default not in ("", "now") and parameter.name not in ("workload", "reference_gpus")
+    }
+
+    assert read(**own, **stated) == read(**own)
+
+
 def test_an_empty_parameter_counts_as_absent_and_an_unknown_name_is_ignored() -> None:
     assert read(country="", deadline_days=" ", colour="red") == read()
 

@@ -99,7 +99,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "parameters", "of your own model, where it has another number than follows from its shapes", type="number"
     ),
     Parameter("tokens", "that it is trained on, such as 2e10", type="number"),
-    Parameter("tokens_per_step", "of one optimizer step", "524288", type="whole"),
+    Parameter("tokens_per_step", "of one optimizer step, where it is not as usual for the size", type="whole"),
     Parameter("precision", "of its matrices", "bf16", get_args(Precision)),
     Parameter("optimizer", "that trains it", "adamw", get_args(Optimizer)),
     Parameter("reference_gpu", "GPU of a run of it that was measured, such as H100 SXM"),
