@@ -645,3 +645,39 @@ def test_every_published_run_has_its_source_and_date() -> None:
     for run in catalogue.load().runs:
         assert run.source_url.startswith("https://") or run.source_url.startswith("http://"), run.id
         assert run.date, run.id
+
+
+# What is said of what was asked ---------------------------------------------------------------------------------------
+
+
+def test_a_micro_batch_that_a_step_does_not_hold_is_lowered_and_said_so() -> None:
+    asked = replace(uncalibrated("nanochat-d20"), plan=PinnedPlan(micro_batch=4096))
+    answer = ESTIMATOR.estimate(asked, machine("RTX 4090", 8))
+    told = answer.estimate if isinstance(answer, Infeasible) else answer
+
+    assert told is not None
+    assert told.plan is not None
+    assert any(note.startswith(f"micro-batch 4,096 taken as {told.plan.micro_batch}") for note in told.notes)
+
+
+def test_several_gpus_without_sharding_are_said_to_be_data_parallel() -> None:
+    answer = estimate(replace(uncalibrated(), plan=PinnedPlan(sharding="none")), machine("H100 SXM", 8))
+
+    assert any("sharding none taken as ddp" in note for note in answer.notes)
+
+
+def test_a_measured_pace_beyond_the_peak_is_doubted() -> None:
+    absurd = estimate(uncalibrated(), machine("RTX 4090", measured_tokens_per_s=1e9))
+    sane = estimate(uncalibrated(), machine("RTX 4090", measured_tokens_per_s=9000.0))
+
+    assert any("is it right?" in note for note in absurd.notes)
+    assert not any("is it right?" in note for note in sane.notes)
+
+
+def test_the_ratio_of_any_two_cards_is_above_zero_and_rounded_by_a_twentieth_at_most() -> None:
+    cards = list(catalogue.load().gpus.values())
+    for measured in cards[::5]:
+        asked = replace(workload("nanochat-d32"), reference=Reference(gpu=measured, gpu_count=1, hours=100.0))
+        for card in cards:
+            hours = ESTIMATOR.estimate(asked, Machine(gpu=card), "ratio").hours.p50
+            assert hours == pytest.approx(100 * headline_tflops(measured) / headline_tflops(card), rel=0.051)

@@ -38,7 +38,7 @@ def by_ratio(workload: Workload, machine: Machine) -> Estimate | Infeasible:
     if machine.gpu == reference.gpu:
         cards = Interval(1.0, 1.0, 1.0)
     else:
-        worth = round(headline_tflops(reference.gpu) / headline_tflops(machine.gpu), 1)
+        worth = _worth(headline_tflops(reference.gpu) / headline_tflops(machine.gpu))
         cards = Interval(worth * FEWEST, worth, worth * MOST)
     hours = cards * (gpu_hours / machine.gpu_count)
     return Estimate(
@@ -51,6 +51,11 @@ def by_ratio(workload: Workload, machine: Machine) -> Estimate | Infeasible:
             "memory, links and efficiency are not checked by this method",
         ),
     )
+
+
+def _worth(ratio: float) -> float:
+    """A ratio of rates to one decimal of the faster card, whichever of the two was measured: 8.5, or 1 / 8.5."""
+    return round(ratio, 1) if ratio >= 1 else 1 / round(1 / ratio, 1)
 
 
 def _rate(workload: Workload, machine: Machine, hours: Interval) -> Interval | None:

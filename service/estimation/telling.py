@@ -13,6 +13,7 @@ from service.estimation.plans import Found, interleaved, may_split, sequences_of
 from service.estimation.scaling import why_no_nvlink
 from service.estimation.workload import Model, Workload, tokens_per_step
 
+BEYOND_PEAK = 1.2  # MFU above which a measurement cannot be: GeForce boosts over its data sheet by a sixth at most
 CLOSE = 1.1  # of what a card offers: of the largest batches that ran, some are said to need nearly that much
 MEASURED = Certainty("measured", (), 0.0, 0.03)  # the spread of step times that owners see from hour to hour
 
@@ -95,6 +96,7 @@ def _estimate(
     spread = interval(1.0, sure)
     rate = (workload.tokens or 0.0) / (hours * 3600) / machine.gpu_count
     peak = peak_tflops(machine.gpu, workload.precision) or 1.0
+    mfu = rate * flops / (peak * 1e12)
     known_to_run = bool(machine.measured_tokens_per_s)
     plan = _plan(workload, model, machine, found) if found.fits or not known_to_run else None
     return Estimate(
@@ -104,12 +106,12 @@ def _estimate(
         fits=found.fits or known_to_run,
         lacks_gb=0.0 if known_to_run or found.fits else _lacks_gb(found),
         tokens_per_s_per_gpu=Interval(rate / spread.p90, rate, rate / spread.p10),
-        mfu=rate * flops / (peak * 1e12),
+        mfu=mfu,
         sigma_shared=sure.shared,
         sigma_own=sure.own,
         step_parts_s={name: seconds * stretch for name, seconds in found.parts_s.items()},
         memory_parts_gb=found.memory_gb if plan else {},
-        notes=tuple(_notes(workload, model, machine, found, plan)),
+        notes=(*_about_the_pace(machine, mfu), *_notes(workload, model, machine, found, plan)),
     )
 
 
@@ -152,7 +154,32 @@ def _notes(workload: Workload, model: Model, machine: Machine, found: Found, pla
         return notes
     if machine.measured_tokens_per_s:
         notes.append("hours from the measured tokens per second; the plan is the model's")
-    return notes + _about_the_plan(workload, machine, found, plan)
+    return notes + _about_what_is_pinned(workload, machine, plan) + _about_the_plan(workload, machine, found, plan)
+
+
+def _about_what_is_pinned(workload: Workload, machine: Machine, plan: Plan) -> list[str]:
+    """What of a pinned plan could not be kept to."""
+    pinned, notes = workload.plan, []
+    if pinned.micro_batch is not None and pinned.micro_batch > plan.micro_batch:
+        notes.append(
+            f"micro-batch {pinned.micro_batch:,} taken as {plan.micro_batch:,}: a step holds no more for each GPU"
+        )
+    if pinned.sharding not in (None, "none") and machine.gpu_count == 1:
+        notes.append(f"one GPU shards nothing: {pinned.sharding} taken as none")
+    if pinned.sharding == "none" and machine.gpu_count > 1:
+        notes.append("several GPUs have to agree on gradients: sharding none taken as ddp")
+    if pinned.virtual_stages is not None and pinned.virtual_stages > plan.virtual_stages:
+        notes.append(
+            f"virtual stages {pinned.virtual_stages} taken as {plan.virtual_stages}: a group has no more layers"
+        )
+    return notes
+
+
+def _about_the_pace(machine: Machine, mfu: float) -> list[str]:
+    """A doubt about what an owner measured."""
+    if machine.measured_tokens_per_s is None or mfu <= BEYOND_PEAK:
+        return []
+    return [f"the measured pace is {mfu:,.1f} times what these GPUs can compute by their data sheet: is it right?"]
 
 
 def _about_the_card(workload: Workload, machine: Machine) -> list[str]:
@@ -186,13 +213,11 @@ def _about_the_count(workload: Workload, model: Model, machine: Machine, found: 
 
 def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Plan) -> list[str]:
     notes = []
-    if workload.plan.sharding not in (None, "none") and machine.gpu_count == 1:
-        notes.append(f"one GPU shards nothing: {workload.plan.sharding} taken as none")
     if plan.optimizer != (workload.plan.optimizer or workload.optimizer):
         unproven = ": that Muon then learns as well is unproven" if workload.optimizer == "muon" else ""
         notes.append(f"{workload.optimizer} states held in 8 bits to fit{unproven}")
     if plan.offload and machine.host_memory_gb is None:
-        notes.append(f"needs {found.host_gb:.0f} GB of host RAM per GPU; how much the machine has is not known")
+        notes.append(f"needs {_whole(found.host_gb)} GB of host RAM per GPU; how much the machine has is not known")
     if workload.plan.micro_batch is not None:
         notes += _about_its_software(found, plan)
     if plan.tensor_parallel > 1:
@@ -202,6 +227,10 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
     if plan.context_parallel > 1:
         notes.append(f"each sequence cut over {plan.context_parallel} GPUs, which pass keys and values on in a ring")
     return notes
+
+
+def _whole(gigabytes: float) -> str:
+    return f"{gigabytes:.0f}" if gigabytes >= 2 else f"{gigabytes:.1f}"
 
 
 def _about_its_software(found: Found, plan: Plan) -> list[str]:

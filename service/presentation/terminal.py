@@ -127,7 +127,9 @@ def print_estimate(title: str, answer: Estimate | Infeasible, explain: bool) -> 
         print_line(f"{title}: cannot run this: {answer.detail}")
         return
     hours = answer.hours
-    print_line(f"{title}: {hours.p50:,.0f} h ({hours.p10:,.0f}–{hours.p90:,.0f}), {hours.p50 / 24:,.1f} days")
+    form = ",.0f" if hours.p50 >= 10 else ",.1f"
+    spread = f"{hours.p10:{form}}–{hours.p90:{form}}"
+    print_line(f"{title}: {hours.p50:{form}} h ({spread}), {hours.p50 / 24:,.1f} days")
     if answer.tokens_per_s_per_gpu:
         mfu = f", MFU {answer.mfu:.0%}" if answer.mfu else ""
         print_line(f"  {answer.tokens_per_s_per_gpu.p50:,.0f} tokens/s per GPU{mfu}")
