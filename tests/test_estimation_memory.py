@@ -83,6 +83,19 @@ def test_no_plan_is_called_fitting_that_published_evidence_shows_to_run_out(run:
     assert "GB" in found.detail or run.source_url in found.detail
 
 
+def test_evidence_of_one_plan_is_not_held_against_another() -> None:
+    run = RUNS["qwen-finetune-m-001"]  # ZeRO-3, all on the cards, not compiled
+    pinned = replace(run.workload.plan, micro_batch=1, offload=())
+    same, offloaded, compiled = (
+        answer(replace(run.workload, plan=plan), run.machine)
+        for plan in (pinned, replace(pinned, offload=("optimizer",)), replace(pinned, compiled=True))
+    )
+
+    assert isinstance(same, Infeasible)
+    assert isinstance(offloaded, Estimate)
+    assert isinstance(compiled, Estimate)
+
+
 def test_a_plan_just_over_the_limit_is_refused_with_the_advice_to_try() -> None:
     run = RUNS["languini-026"]  # the largest batch that ran on a P100
     found = answer(replace(run.workload, plan=replace(run.workload.plan, optimizer="adamw")), run.machine)

@@ -86,7 +86,8 @@ class Evidences:
 
 def _same_settings(pinned: PinnedPlan, published: PinnedPlan) -> bool:
     """Whether all settings that a publication tells are pinned alike; its micro-batch and update rule apart."""
-    told = {name: getattr(published, name) for name in SETTINGS if getattr(published, name)}
+    told = {name: value for name in SETTINGS if (value := getattr(published, name)) is not None}
+    told["offload"] = published.offload or ()  # nobody offloads without saying so
     return all(getattr(pinned, name) == value for name, value in told.items())
 
 

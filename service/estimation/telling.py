@@ -217,7 +217,7 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
         unproven = ": that Muon then learns as well is unproven" if workload.optimizer == "muon" else ""
         notes.append(f"{workload.optimizer} states held in 8 bits to fit{unproven}")
     if plan.offload and machine.host_memory_gb is None:
-        notes.append(f"needs {_whole(found.host_gb)} GB of host RAM per GPU; how much the machine has is not known")
+        notes.append(f"needs {_gigabytes(found.host_gb)} GB of host RAM per GPU; how much the machine has is not known")
     if workload.plan.micro_batch is not None:
         notes += _about_its_software(found, plan)
     if plan.tensor_parallel > 1:
@@ -229,8 +229,9 @@ def _about_the_plan(workload: Workload, machine: Machine, found: Found, plan: Pl
     return notes
 
 
-def _whole(gigabytes: float) -> str:
-    return f"{gigabytes:.0f}" if gigabytes >= 2 else f"{gigabytes:.1f}"
+def _gigabytes(amount: float) -> str:
+    """Whole ones, but for what would be nothing or one."""
+    return f"{amount:.0f}" if amount >= 2 else f"{amount:.1f}"
 
 
 def _about_its_software(found: Found, plan: Plan) -> list[str]:
