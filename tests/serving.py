@@ -19,6 +19,7 @@ from builders import NOON, collected_run, observation, rejection
 from litestar import Litestar
 from litestar.serialization import encode_json
 from sqlalchemy import text
+from waiting import PATIENCE_S
 
 from providers.base import PurchaseOption
 from service import store
@@ -31,7 +32,6 @@ KEY = "the-key-of-the-tests"
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 HOSTILE = "<script>alert(1)</script>"
 LONG_REGION = "a-region-whose-name-takes-ninety-characters-because-somebody-thought-that-this-was-a-good-idea"
-PATIENCE_S = 30.0
 
 
 def settings_for(database_url: str, data_dir: Path) -> Settings:

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from builders import NOON, collected_run
 from litestar import Litestar, get
-from serving import KEY, PATIENCE_S, WITH_KEY, Client, client_of, copy_of, description, fill, offers
+from serving import KEY, WITH_KEY, Client, client_of, copy_of, description, fill, offers
 from sqlalchemy import text
+from waiting import PATIENCE_S
 
 from service import store
 from service.database import Database

@@ -20,6 +20,7 @@ from builders import NOON, collected_run, observation
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
+from waiting import until
 
 from providers import discover
 from providers.base import Answer, Bearer, Offer, Provider, ProviderUnavailable, get_json, narrow
@@ -563,12 +564,6 @@ SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.o
 """
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - the server says it in no other way
-            await asyncio.sleep(0.01)
-
-
 # The list that ships, and the first prices ----------------------------------------------------------------------------
 
 
@@ -702,7 +697,7 @@ async def test_when_nobody_answers_at_all_nobody_waits_for_long(
 ) -> None:
     monkeypatch.setattr("service.collect.first.NO_ANSWER_SECONDS", 0.3)
 
-    async with asyncio.timeout(15), server(prices()) as told:
+    async with asyncio.timeout(30), server(prices()) as told:
         got = await first(told, fresh_database.sessions, Slow, seconds=60)
 
     assert got.not_reached == {"slow": "no answer in time"}

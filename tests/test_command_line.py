@@ -339,12 +339,12 @@ def serving(env: Mapping[str, str], *arguments: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.send_signal(signal.SIGTERM)
-            _, errors = server.communicate(timeout=30)
+            _, errors = server.communicate(timeout=60)
         assert server.returncode == 0, errors.decode()
 
 
 def wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(600):
         assert server.poll() is None, "the server ended"
         try:
             if httpx.get(address).status_code == 200:

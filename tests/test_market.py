@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ import pytest
 from builders import NOON, collected_run, machine, observation, rig, workload
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from waiting import until
 
 from providers.base import PurchaseOption
 from service import catalogue, store
@@ -320,14 +321,6 @@ async def followed(markets: Markets) -> AsyncIterator[None]:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-
-
-async def until(happens: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if happens():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("it has not happened within 20 s")
 
 
 def markets_of(database: Database) -> Markets:

@@ -15,6 +15,7 @@ import pytest
 from builders import NOON
 from reporting import h100s, spot_h100s
 from serving import WITH_KEY, Client, client_of, copy_of, fill
+from waiting import PATIENCE_S
 
 from service.database import Database
 
@@ -66,7 +67,7 @@ async def sent(client: Client, subscription: dict[str, Any]) -> str:
     answer = await client.post(f"{SUBSCRIPTIONS}/{subscription['id']}/send", headers=WITH_KEY)
     assert answer.status_code == 202, answer.text
     report_id: str = answer.json()["report_id"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             deliveries = (await client.get(f"/api/v1/reports/{report_id}", headers=WITH_KEY)).json()["deliveries"]
             if all(each["state"] != "waiting" or each["error"] for each in deliveries):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from builders import NOON
 from sqlalchemy import text
+from waiting import until
 
 from service.database import Database, DatabaseUnavailable
 from service.schedule import Job, Schedule, first_run, run_in_turn, running_schedule, scheduler_of, wait_of
 
 SOON = timedelta(milliseconds=20)
-PATIENCE_S = 20.0  # how long a test waits for what should take milliseconds
 
 
 class Bell:
@@ -41,14 +41,6 @@ def part(database: Database, *jobs: Job) -> AbstractAsyncContextManager[Schedule
     return running_schedule(
         all_jobs, connect=database.connect, clock=lambda: datetime.now(UTC), ask_again=SOON, spread=timedelta(0)
     )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_one_of_two_leads_and_only_it_runs_the_jobs(fresh_database: Database) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from browsing import ARGUMENTS, Visit, Visiting, chromium
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from serving import copy_of, fill, now, served
+from waiting import PATIENCE_S
 
 from service.database import Database
+
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture(scope="session")

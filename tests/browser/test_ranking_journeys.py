@@ -11,7 +11,7 @@ import httpx
 import pytest
 from browsing import Visit, Visiting
 from playwright.async_api import Page, expect
-from serving import PATIENCE_S
+from waiting import PATIENCE_S
 
 ROWS = ".region tbody tr"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,6 +17,7 @@ from past import SILENT_FOR, fill_with_past
 from playwright.async_api import Page, expect
 from reporting import MailServer, mail_server
 from serving import HOSTILE, KEY, LONG_REGION, copy_of, now, served
+from waiting import until
 
 from service.database import Database
 from service.presentation.numbers import usd_rate
@@ -145,7 +145,7 @@ async def test_charts_answer_to_the_pointer_without_moving_the_page(visiting: Vi
         height = (await plot.bounding_box() or {})["height"]
 
         await plot.hover()
-        await expect(plot.locator(".vega svg")).to_be_visible(timeout=30_000)
+        await expect(plot.locator(".vega svg")).to_be_visible()
 
         assert (await plot.bounding_box() or {})["height"] == pytest.approx(height, abs=2)
         assert await plot.locator("svg.drawn").count() == 0
@@ -468,7 +468,8 @@ async def test_a_report_is_subscribed_to_sent_read_and_unsubscribed(
         await page.wait_for_url("**/reports/*")
         as_sent = await page.locator("body").inner_text()
 
-        mail = await arrived(post)
+        await until(lambda: bool(post.mail))
+        mail = post.mail[-1]
         assert mail["To"] == "ana@example.org"
         assert mail["Content-Language"] == "es"
         assert {part.get_content_type() for part in mail.walk()} >= {"text/plain", "text/html"}
@@ -522,15 +523,6 @@ async def test_a_chat_is_subscribed_with_the_token_of_its_bot(visiting: Visiting
         row = page.get_by_role("row", name=re.compile("d32 in the chat"))
         assert "Telegram: @prices" in await row.inner_text()
         assert "AAAA" not in await page.locator("main").inner_text()
-
-
-async def arrived(post: MailServer) -> Any:
-    """The mail, once it is there."""
-    for _ in range(400):
-        if post.mail:
-            return post.mail[-1]
-        await asyncio.sleep(0.05)
-    pytest.fail("no mail came")
 
 
 async def test_the_key_stands_in_no_address_and_in_no_cache(site: str) -> None:
