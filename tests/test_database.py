@@ -16,6 +16,7 @@ from socket import socket
 import psutil
 import pytest
 from sqlalchemy import text
+from waiting import until
 
 import service.database
 import service.embedded
@@ -172,8 +173,7 @@ async def test_a_killed_server_is_started_again_while_its_users_live(folder: Pat
     async with open_database(Settings(data_dir=folder)) as database:
         await database.migrate()
         os.kill(postmaster(folder), signal.SIGKILL)
-        while server_processes(folder):  # its children answer for a moment, and end in the middle of what is asked
-            await asyncio.sleep(0.005)
+        await until(lambda: not server_processes(folder))  # which answer for a moment, and end amid what is asked
 
         assert await one(database, "SELECT version_num FROM alembic_version") == newest_revision()
     assert server_processes(folder) == []
