@@ -154,7 +154,7 @@ def test_only_geforce_is_printed_at_twice_the_rate_it_trains_at(name: str, print
 @pytest.mark.parametrize(
     ("what", "runs"),
     [
-        ("experts", ["megatron-bridge-004", "megatron-bridge-005", "megatron-bridge-006"]),
+        ("experts", ["megatron-bridge-034", "nemo-automodel-002", "dgxc-nemo-039", "megatron-bridge-025"]),
         ("a sliding window", ["nanochat-log-001", "nanochat-log-003"]),
         ("grouped heads", ["torchtitan-002", "torchtitan-009", "llmq-002"]),
         ("FP8", ["torchtitan-003", "torchtitan-010", "llmq-001"]),

@@ -47,6 +47,9 @@ class Efficiencies:
     traffic_compiled: float = constant(1.4, 0.5, 2.5, "x", "element-wise traffic where a compiler or Megatron fuses")
     traffic_fused: float = constant(0.33, 0.1, 1.5, "x", "element-wise traffic of hand-fused CUDA")
     traffic_legacy: float = constant(4.0, 1.5, 6.0, "x", "element-wise traffic of FP16 autocast of 2023 and before")
+    expert_values: float = constant(
+        16.0, 4.0, 48.0, "values", "read and written to bring a token to an expert and back, over the width"
+    )
     logit_bytes: float = constant(10.5, 4.0, 24.0, "bytes", "traffic per logit, loss and gradient", by="physics")
     fp8_traffic: float = constant(1.3, 0.2, 3.0, "x", "traffic of quantising to FP8, over reading and writing once")
     launch_eager: float = constant(

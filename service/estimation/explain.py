@@ -124,7 +124,7 @@ def _amounts(rows: Situation, estimator: Estimator) -> Mapping[str, tuple[float 
         "optimizer": orthogonalising_flops(mine),
     }
     moved = {
-        "element_wise": tokens * work.layers * element_wise_values(work) * value,
+        "element_wise": tokens * work.layers * element_wise_values(work, estimator.efficiencies) * value,
         "logits": tokens * work.vocabulary * estimator.efficiencies.logit_bytes,
         "optimizer": updated_bytes(mine, micro_steps, value),
         "communication": sent_bytes(mine, micro_steps, value),

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from service.estimation.workload import Model
 
 MOST_EXPERT_GROUPS = 64.0  # over which experts are spread
+# Experts that see a token decide what reaching them costs: two where a fifth or more of their weights is active
+# (Mixtral and Grok-1 2 of 8, DBRX 4 of 16), else eight (DeepSeek-V3 8 of 256, Qwen3 8 of 128): model cards.
+COARSE_EXPERTS, COARSE_EXPERTS_PER_TOKEN, EXPERTS_PER_TOKEN = 0.2, 2.0, 8.0
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +35,8 @@ class Work:
     heads: Floats
     ffn_width: Floats  # what a token passes through; of experts, the active ones together
     ffn_share: Floats  # of a layer's feed-forward weights that a token passes through: 1 unless experts
+    experts_per_token: Floats  # 1 unless experts
+    expert_groups: Floats  # GPUs that share the experts of a layer out
     ffn_matrices: Floats  # 3 when gated, else 2
     vocabulary: Floats
     seq_len: Floats
@@ -87,8 +92,15 @@ def split(work: Work, tensor: Floats, pipeline: Floats, context: Floats) -> Work
 
 def spread_experts(work: Work, gpus: Floats) -> Work:
     """One GPU's part of a model whose experts are spread over GPUs that otherwise hold the same."""
-    share = work.expert_parameters / np.clip(gpus, 1.0, MOST_EXPERT_GROUPS)
-    return replace(work, parameters=work.parameters - work.expert_parameters + share, expert_parameters=share)
+    experts = work.experts_per_token / work.ffn_share
+    groups = np.clip(gpus, 1.0, np.minimum(MOST_EXPERT_GROUPS, experts))
+    share = work.expert_parameters / groups
+    return replace(
+        work,
+        parameters=work.parameters - work.expert_parameters + share,
+        expert_parameters=share,
+        expert_groups=groups,
+    )
 
 
 def work_of(models: Sequence[Model]) -> Work:
@@ -123,6 +135,8 @@ def _row(model: Model) -> dict[str, float]:
         "heads": float(model.heads),
         "ffn_width": ffn_width,
         "ffn_share": share,
+        "experts_per_token": _experts_per_token(share),
+        "expert_groups": 1.0,
         "ffn_matrices": float(matrices),
         "vocabulary": float(model.vocabulary),
         "seq_len": float(model.seq_len),
@@ -132,6 +146,12 @@ def _row(model: Model) -> dict[str, float]:
         "embedding_parameters": max(float(embeddings), _not_in_layers(model, attention, matrices, experts)),
         "expert_parameters": experts,
     }
+
+
+def _experts_per_token(share: float) -> float:
+    if share >= 1.0:
+        return 1.0
+    return COARSE_EXPERTS_PER_TOKEN if share >= COARSE_EXPERTS else EXPERTS_PER_TOKEN
 
 
 def _not_in_layers(model: Model, attention: float, matrices: int, experts: float) -> float:

@@ -20,9 +20,6 @@ ORTHOGONALISE_STEPS = 5  # Newton-Schulz iterations of Muon: keras.io/api/optimi
 QUANTISED_SLOWER = 0.02  # of a step; a caution, not a measurement
 OFFLOAD_SLOWER = 0.01  # of the computation, for waiting on the host; a caution, not a measurement
 CUT_SLOWER = 0.02  # of the computation, for stages and parts that are never quite equal; a caution, not a measurement
-# Experts that see a token decide what reaching them costs: two where a fifth or more of their weights is active
-# (Mixtral and Grok-1 2 of 8, DBRX 4 of 16), else eight (DeepSeek-V3 8 of 256, Qwen3 8 of 128): model cards.
-COARSE_EXPERTS, COARSE_EXPERTS_PER_TOKEN, EXPERTS_PER_TOKEN = 0.2, 2.0, 8.0
 PARTS = (
     "matmul",
     "attention",
@@ -171,8 +168,7 @@ def _communication(
     work, layout = rows.work, rows.layout
     dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
     # experts stay where they are and have the tokens sent to them: forward and back, and both ways
-    experts = np.where(work.ffn_share >= COARSE_EXPERTS, COARSE_EXPERTS_PER_TOKEN, EXPERTS_PER_TOKEN)
-    sent = 4 * experts * layout.micro_batch * work.seq_len * work.width * value * work.layers
+    sent = 4 * work.experts_per_token * layout.micro_batch * work.seq_len * work.width * value * work.layers
     reached = np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
     per_micro_step = np.where(
         layout.shard_parameters > 0,

@@ -55,24 +55,37 @@ def micro_step(
 
 
 def _layer_matmul(work: Work, chips: Chips, tokens: Floats, value_bytes: float | Floats) -> Floats:
-    """One forward through a layer's matrices; with experts, fewer tokens meet each matrix."""
-    d, f = work.width, work.ffn_width
-    expert_tokens, expert_width = tokens * work.ffn_share, f / work.ffn_share
-    up = _product(expert_tokens, expert_width * (work.ffn_matrices - 1), d, chips.matmul, chips, value_bytes)
-    down = _product(expert_tokens, d, expert_width, chips.matmul, chips, value_bytes)
+    """One forward through a layer's matrices; of experts, a GPU reads those that it holds, for the tokens of all."""
+    d, experts = work.width, work.experts_per_token
+    seen, f = tokens * experts, work.ffn_width / experts
+    held = experts / work.ffn_share / work.expert_groups
+    up = _product(seen, f * (work.ffn_matrices - 1), d, chips.matmul, chips, value_bytes, held)
+    down = _product(seen, d, f, chips.matmul, chips, value_bytes, held)
     qkv = _product(tokens, work.query_width + work.key_value_width, d, chips.matmul, chips, value_bytes)
     out = _product(tokens, d, work.query_width, chips.matmul, chips, value_bytes)
     return up + down + qkv + out
 
 
-def element_wise_values(work: Work) -> Floats:
+def element_wise_values(work: Work, known: Efficiencies) -> Floats:
     """Values that a layer reads and writes beside its products, per token and both ways."""
-    values: Floats = 24 * work.residual_width + (6 + 4 * (work.ffn_matrices - 2)) * work.ffn_width
+    dense = 24 * work.residual_width + (6 + 4 * (work.ffn_matrices - 2)) * work.ffn_width
+    # tokens are sorted by expert and put back, as often as they are seen
+    sorted_out = np.where(work.ffn_share < 1.0, known.expert_values * work.experts_per_token * work.residual_width, 0.0)
+    values: Floats = dense + sorted_out
     return values
 
 
-def _product(m: Floats, n: Floats, k: Floats, rate: Floats, chips: Chips, value_bytes: float | Floats) -> Floats:
-    moved = value_bytes * (m * n + n * k + m * k) * chips.matmul_traffic
+def _product(
+    m: Floats,
+    n: Floats,
+    k: Floats,
+    rate: Floats,
+    chips: Chips,
+    value_bytes: float | Floats,
+    matrices: float | Floats = 1.0,
+) -> Floats:
+    """Seconds of m x k by k x n, where the rows are shared out over as many matrices."""
+    moved = value_bytes * (m * n + matrices * n * k + m * k) * chips.matmul_traffic
     return 2 * m * n * k / rate + moved / chips.bandwidth
 
 
@@ -93,7 +106,7 @@ def _element_wise_per_token(
     work: Work, chips: Chips, software: Software, value_bytes: float | Floats, known: Efficiencies
 ) -> Floats:
     gated = work.ffn_matrices - 2
-    values = element_wise_values(work)
+    values = element_wise_values(work, known)
     quantised = 6 * work.residual_width + (4 + 2 * gated) * work.ffn_width
     seconds_per_value = value_bytes * chips.cached_traffic / chips.bandwidth
     return (values * software.traffic + chips.fp8 * known.fp8_traffic * quantised) * seconds_per_value
