@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from typing import Literal
 
@@ -34,7 +33,6 @@ class Choice:
     kind: Kind = "careful"
 
 
-@lru_cache(maxsize=1024)
 def choices_for(pinned: PinnedPlan, optimizer: Optimizer, gpus: int, cut: bool, split: bool) -> tuple[Choice, ...]:
     """All that is not pinned, plainest first, on up to `gpus` GPUs.
 

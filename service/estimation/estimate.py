@@ -84,7 +84,7 @@ class Estimator:
         for row, found in zip(open_rows, self._search(workload, [machines[row] for row in open_rows]), strict=True):
             kind = (machines[row].gpu, machines[row].gpu_count > gpus_in_node(machines[row]))
             if kind not in sure:
-                sure[kind] = self._evidences.certainty(workload, machines[row])
+                sure[kind] = _narrowed(self._evidences.certainty(workload, machines[row]), scale)
             factor, certain = _calibrated(workload, machines[row], scale, sure[kind])
             hours = hours_of(workload, found) * factor
             answer = told(workload, model, machines[row], found, hours, certain, flops)
@@ -193,6 +193,11 @@ def _scale(workload: Workload, known: Efficiencies) -> float | None:
     return reference.hours / hours_of(workload, found)
 
 
+def _narrowed(sure: Certainty, scale: float | None) -> Certainty:
+    """A reference run tells a part of what is unsure about its workload and software."""
+    return sure if scale is None else replace(sure, shared=sure.shared * 0.8)
+
+
 def _calibrated(workload: Workload, machine: Machine, scale: float | None, sure: Certainty) -> tuple[float, Certainty]:
     reference = workload.reference
     if scale is None or reference is None:
@@ -200,7 +205,7 @@ def _calibrated(workload: Workload, machine: Machine, scale: float | None, sure:
     if machine.gpu == reference.gpu:
         same = machine.gpu_count == reference.gpu_count
         return scale, Certainty("reference", sure.runs, 0.02 if same else 0.05, 0.02 if same else 0.05)
-    return scale**CARRIED_TO_OTHER_GPU, replace(sure, shared=sure.shared * 0.8)
+    return scale**CARRIED_TO_OTHER_GPU, sure
 
 
 def _no_reference() -> Infeasible:

@@ -74,6 +74,8 @@ def split(work: Work, tensor: Floats, pipeline: Floats, context: Floats) -> Work
     Every GPU gets an early and a late part of a sequence, so that its queries attend to as many keys as all others'.
     """
     both = tensor * pipeline
+    if (both * context == 1).all():
+        return work
     return replace(
         work,
         layers=work.layers / pipeline,
@@ -92,6 +94,8 @@ def split(work: Work, tensor: Floats, pipeline: Floats, context: Floats) -> Work
 
 def spread_experts(work: Work, gpus: Floats) -> Work:
     """One GPU's part of a model whose experts are spread over GPUs that otherwise hold the same."""
+    if not work.expert_parameters.any():
+        return work
     experts = work.experts_per_token / work.ffn_share
     groups = np.clip(gpus, 1.0, np.minimum(MOST_EXPERT_GROUPS, experts))
     share = work.expert_parameters / groups

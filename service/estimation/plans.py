@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.estimation.chips import Chips, chip_table, chips_of, software_of
-from service.estimation.choices import OP_BY_OP, Choice, choices_for, framework_of, layout_of
+from service.estimation.choices import Choice, framework_of
 from service.estimation.efficiencies import Efficiencies
-from service.estimation.flops import Floats, Work, work_of
+from service.estimation.flops import Floats, work_of
 from service.estimation.hardware import Machine
 from service.estimation.memory import (
     ON_GPU,
@@ -29,6 +29,7 @@ from service.estimation.memory import (
 )
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
+from service.estimation.ways import Rows, Ways, ways_for, ways_of
 from service.estimation.workload import Model, PinnedPlan, Workload, tokens_per_step
 
 # Host RAM when a machine does not say: twice the memory of its cards, or what the four slots of a desktop take (4 x 32
@@ -40,8 +41,8 @@ INTERLEAVED_STAGES = 4  # of a pipeline that is searched for: a setting of Megat
 CUT_FROM_PARAMETERS = 5e9  # smaller models are not worth cutting over GPUs
 SPLIT_FROM_TOKENS = 16_384  # shorter sequences are not worth splitting as long as every GPU has some of its own
 LEAST_TOKENS = 128  # of a sequence on one GPU
-Columns = TypeVar("Columns", Chips, Links, MemoryParts, Layout, Work)
-Rows = NDArray[np.intp]
+FEW, MANY = 64.0, 128.0  # sequences, between which memory is taken as a straight line
+Columns = TypeVar("Columns", Chips, Links, Layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ def search(workload: Workload, machines: Sequence[Machine], known: Efficiencies)
     for (_, split), rows in alike.items():
         most = max(machines[row].gpu_count for row in rows)
         cut = workload.model.parameters >= CUT_FROM_PARAMETERS
-        choices = choices_for(workload.plan, workload.optimizer, most, cut, split)
-        table = _Search(workload, workload.model, [machines[row] for row in rows], choices, known)
+        ways = ways_for(workload.plan, workload.optimizer, most, cut, split)
+        table = _Search(workload, workload.model, [machines[row] for row in rows], ways, known)
         found.update(zip(rows, table.best(), strict=True))
     return [found[row] for row in range(len(machines))]
 
@@ -105,8 +106,8 @@ def _splits(workload: Workload, model: Model, machine: Machine) -> bool:
 
 def situation_of(workload: Workload, model: Model, machine: Machine, found: Found, known: Efficiencies) -> Situation:
     """Everything that decides a step of the plan that was found for one machine, as one row."""
-    table, row = _Search(workload, model, [machine], [found.choice], known), np.zeros(1, dtype=np.intp)
-    table.everything = row, gathered(table.layout, row)
+    ways = ways_of([found.choice], workload.plan, workload.optimizer)
+    table, row = _Search(workload, model, [machine], ways, known), np.zeros(1, dtype=np.intp)
     return table.situation(row, row, np.array([found.micro_batch]))
 
 
@@ -115,145 +116,149 @@ def gathered(columns: Columns, rows: Rows) -> Columns:
     return type(columns)(**{item.name: getattr(columns, item.name)[rows] for item in fields(columns)})
 
 
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """Machines as rows, as far as memory and cuts see them: many cards are alike in that."""
+
+    gpus: Floats
+    in_node: Floats
+    offered: Floats  # GB of a card
+    host: Floats  # GB of RAM per GPU
+
+
+def _rooms_of(machines: Sequence[Machine], links: Links, pinned: PinnedPlan) -> tuple[_Rooms, Rows]:
+    """The different ones, and which of them each machine is."""
+    offered = [available_gb(one.gpu) for one in machines]
+    host = [_host_gb(one, pinned) for one in machines]
+    seen: dict[tuple[float, ...], int] = {}
+    rows = zip(links.gpus.tolist(), links.in_node.tolist(), offered, host, strict=True)
+    room_of = np.array([seen.setdefault(row, len(seen)) for row in rows])
+    return _Rooms(*np.array(list(seen)).T[:, :, np.newaxis]), room_of
+
+
 # The search -----------------------------------------------------------------------------------------------------------
 
 
 class _Search:
-    """Machines times choices, as one table."""
+    """Machines times choices: what fits is found once for all machines that are alike in memory, then each is timed."""
 
     def __init__(
-        self,
-        workload: Workload,
-        model: Model,
-        machines: Sequence[Machine],
-        choices: Sequence[Choice],
-        known: Efficiencies,
+        self, workload: Workload, model: Model, machines: Sequence[Machine], ways: Ways, known: Efficiencies
     ) -> None:
-        self.workload, self.machines, self.choices, self.known = workload, machines, choices, known
-        pinned = workload.plan
-        framework, kernel = framework_of(pinned)
+        self.workload, self.ways, self.layout, self.known = workload, ways, ways.layout, known
+        framework, kernel = framework_of(workload.plan)
         self.work = work_of([model])
         self.software = software_of([framework], [kernel], known)
         several = len(machines)
         sheet = chip_table([one.gpu for one in machines], [workload.precision] * several, [kernel] * several)
         self.chips = chips_of(sheet, known)
         self.links = links_of(machines)
-        self.layout = layout_of(choices, [framework in OP_BY_OP] * len(choices), [kernel != "plain"] * len(choices))
         self.sequences = sequences_of(workload, model)
-        self.offered = np.array([available_gb(one.gpu) for one in machines])
-        self.host = np.array([_host_gb(one, pinned) for one in machines])
+        self.rooms, self.room_of = _rooms_of(machines, self.links, workload.plan)
 
     def best(self) -> list[Found]:
-        shape = (len(self.machines), len(self.choices))
-        machine, choice = (index.ravel() for index in np.indices(shape))
-        self.everything = choice, gathered(self.layout, choice)
-        most = self.sequences / self._replicas(machine, choice)
-        batch = self._micro_batches(machine, choice, most)
-        memory = self._memory(machine, choice, batch)
-        lacks = self._lacks(machine, choice, memory)
-        seconds = np.full(len(machine), np.inf)
-        fitting = np.flatnonzero(lacks <= 0)
-        tried = self._step(machine[fitting], choice[fitting], batch[fitting])
-        seconds[fitting] = tried.total
-        fits = np.isfinite(seconds.reshape(shape)).any(axis=1)
-        column = np.where(fits, seconds.reshape(shape).argmin(axis=1), lacks.reshape(shape).argmin(axis=1))
-        chosen = np.arange(len(self.machines)) * len(self.choices) + column
-        if fits.all():
-            taken = tried.at(np.searchsorted(fitting, chosen))
-        else:  # the most frugal plan of a machine that none fits was not timed yet
-            taken = self._step(np.arange(len(self.machines)), column, batch[chosen])
-        return self._found(column, batch[chosen], gathered(memory, chosen), fits, taken)
+        replicas = working_replicas(np.array(self.sequences), self.rooms.gpus, self.layout)
+        batch = self._micro_batches(self.sequences / replicas)
+        memory = self._memory(batch)
+        lacks = self._lacks(memory)
+        fitting = lacks <= 0
+        fits: NDArray[np.bool_] = np.any(fitting, axis=1)
+        tried = self._worth_timing(fitting, batch)
+        tried[~fits, lacks[~fits].argmin(axis=1)] = True  # where nothing fits, the most frugal plan is told
+        machine, choice = np.nonzero(tried[self.room_of])
+        timed = step(self.situation(machine, choice, batch[self.room_of[machine], choice]), self.known)
+        fastest = _fastest(timed.total, machine)
+        return self._found(choice[fastest], replicas, batch, memory, fits, timed.at(fastest))
 
-    def _laid_out(self, choice: Rows) -> Layout:
-        """The plans of some rows; of all rows they are gathered once."""
-        every, layout = self.everything
-        return layout if choice is every else gathered(self.layout, choice)
+    def _memory(self, batch: Floats) -> MemoryParts:
+        layout = replace(self.layout, micro_batch=batch)
+        return memory_parts(self.work, layout, self.rooms.gpus, self.workload.precision)
 
-    def _replicas(self, machine: Rows, choice: Rows) -> Floats:
-        return working_replicas(np.array(self.sequences), self.links.gpus[machine], self._laid_out(choice))
-
-    def _memory(self, machine: Rows, choice: Rows, batch: Floats) -> MemoryParts:
-        layout = replace(self._laid_out(choice), micro_batch=batch)
-        return memory_parts(self.work, layout, self.links.gpus[machine], self.workload.precision)
-
-    def _micro_batches(self, machine: Rows, choice: Rows, most: Floats) -> Floats:
+    def _micro_batches(self, most: Floats) -> Floats:
         """Pinned, else the largest that fits: more tokens at once are never slower per token."""
         pinned = self.workload.plan.micro_batch
         if pinned is not None:
             return np.minimum(float(pinned), most)
         # memory grows with a straight line once the loss is chunked, and never lies above it before
-        few, more = self._memory(machine, choice, np.array(64.0)), self._memory(machine, choice, np.array(128.0))
-        room = _largest(few.total, more.total, self.offered[machine])
-        largest = np.minimum(room, _largest(few.host, more.host, self.host[machine]))
-        stated = np.array([one.micro_batch or np.inf for one in self.choices])[choice]
-        largest = np.where(np.isfinite(stated), stated, largest)
+        line = self._memory(np.array([FEW, MANY]).reshape(2, 1, 1))
+        largest = np.minimum(_largest(line.total, self.rooms.offered), _largest(line.host, self.rooms.host))
+        largest = np.where(np.isfinite(self.ways.stated), self.ways.stated, largest)
         return _allowed(np.clip(largest, np.minimum(1.0, most), most), most)
 
-    def _lacks(self, machine: Rows, choice: Rows, memory: MemoryParts) -> Floats:
+    def _lacks(self, memory: MemoryParts) -> Floats:
         """How far a plan is from fitting: 0 if it does; infinite for what the machine cannot be cut into."""
-        on_card = np.maximum(memory.total - self.offered[machine], 0.0)
-        on_host = np.maximum(memory.host - self.host[machine], 0.0)
+        on_card = np.maximum(memory.total - self.rooms.offered, 0.0)
+        on_host = np.maximum(memory.host - self.rooms.host, 0.0)
         lacks: Floats = CARD_OVER_HOST * on_card + on_host
-        cut = np.array([max(one.tensor, one.pipeline, one.context) > 1 for one in self.choices])
-        if cut.any():
-            rows = np.flatnonzero(cut[choice])
-            lacks[rows] = np.where(self._can_cut(machine[rows], choice[rows]), lacks[rows], np.inf)
+        cut = self.ways.cut
+        if cut.size:
+            lacks[:, cut] = np.where(self._can_cut(cut), lacks[:, cut], np.inf)
         return lacks
 
-    def _can_cut(self, machine: Rows, choice: Rows) -> NDArray[np.bool_]:
-        """What the model and the machine can be cut into; what is pinned was checked before."""
+    def _can_cut(self, choice: Rows) -> NDArray[np.bool_]:
+        """What the model and the machines can be cut into; what is pinned was checked before."""
         tensor, pipeline, context = (
             column[choice] for column in (self.layout.tensor, self.layout.pipeline, self.layout.context)
         )
         pinned, tokens = self.workload.plan.cut, self.work.seq_len / context
-        possible: NDArray[np.bool_] = self.links.gpus[machine] % (tensor * pipeline * context) == 0
-        possible &= (tensor <= self.links.in_node[machine]) | (tensor == pinned[0])
+        possible: NDArray[np.bool_] = self.rooms.gpus % (tensor * pipeline * context) == 0
+        possible &= (tensor <= self.rooms.in_node) | (tensor == pinned[0])
         possible &= (pipeline <= self.work.layers) | (pipeline == pinned[1])
         possible &= ((tokens >= LEAST_TOKENS) & (tokens % 1 == 0)) | (context == pinned[2])
         return possible
 
-    def _step(self, machine: Rows, choice: Rows, batch: Floats) -> Step:
-        return step(self.situation(machine, choice, batch), self.known)
+    def _worth_timing(self, fits: NDArray[np.bool_], batch: Floats) -> NDArray[np.bool_]:
+        """What fits, unless a plainer plan fits with the same micro-batch: offloading and repeating only cost time."""
+        worth = fits.copy()
+        for rows, than in self.ways.plainer:
+            worth[:, rows] &= ~(fits[:, than] & (batch[:, than] == batch[:, rows]))
+        return worth
 
     def situation(self, machine: Rows, choice: Rows, batch: Floats) -> Situation:
-        """Everything that decides the steps of some rows."""
-        layout = replace(self._laid_out(choice), micro_batch=batch)
+        """Everything that decides the steps of some machines under some choices."""
         asked = self.workload.plan.optimizer or self.workload.optimizer
-        quantised = np.array([one.optimizer != asked for one in self.choices], dtype=float)
         return Situation(
             work=self.work,
             chips=gathered(self.chips, machine),
             software=self.software,
-            layout=layout,
+            layout=replace(gathered(self.layout, choice), micro_batch=batch),
             links=gathered(self.links, machine),
             sequences=np.array(self.sequences),
             stages=np.array(float(interleaved(self.workload.plan))),
-            repeated=self._repeated(choice),
+            repeated=self._repeated()[choice],
             orthogonalised=np.array(float(asked == "muon")),
-            quantised=quantised[choice],
+            quantised=self.ways.quantised[choice],
             precision=self.workload.precision,
         )
 
-    def _repeated(self, choice: Rows) -> Floats:
-        repeated: Floats = (self.layout.full + self.layout.selective * self.known.selective_recompute)[choice]
+    def _repeated(self) -> Floats:
+        """Forwards that checkpointing repeats, by choice."""
+        repeated: Floats = self.layout.full + self.layout.selective * self.known.selective_recompute
         return repeated
 
     def _found(
-        self, column: Rows, batch: Floats, memory: MemoryParts, fits: NDArray[np.bool_], taken: Step
+        self,
+        choice: Rows,
+        replicas: Floats,
+        batch: Floats,
+        memory: MemoryParts,
+        fits: NDArray[np.bool_],
+        taken: Step,
     ) -> list[Found]:
-        everyone = np.arange(len(self.machines))
-        cut = (self.layout.tensor * self.layout.pipeline * self.layout.context)[column]
-        working = np.minimum(self._replicas(everyone, column) * cut, self.links.gpus).tolist()
-        memory_rows = list(zip(*(getattr(memory, name).tolist() for name in ON_GPU), strict=True))
+        room, chosen = self.room_of, (self.room_of, choice)
+        cut = (self.layout.tensor * self.layout.pipeline * self.layout.context)[choice]
+        working = np.minimum(replicas[chosen] * cut, self.links.gpus).tolist()
+        memory_rows = list(zip(*(getattr(memory, name)[chosen].tolist() for name in ON_GPU), strict=True))
         part_rows = list(zip(*(part.tolist() for part in taken.parts.values()), strict=True))
-        factors, needed = (1 + self._repeated(column) / 3).tolist(), memory.total.tolist()
-        totals, hosts, offered = taken.total.tolist(), memory.host.tolist(), self.offered.tolist()
-        has = self.host.tolist()
+        factors, needed = (1 + self._repeated() / 3)[choice].tolist(), memory.total[chosen].tolist()
+        offered, has = self.rooms.offered[room, 0].tolist(), self.rooms.host[room, 0].tolist()
+        totals, hosts = taken.total.tolist(), memory.host[chosen].tolist()
+        batches, fitting = batch[chosen].tolist(), fits[room].tolist()
         return [
             Found(
-                choice=self.choices[column[row]],
-                micro_batch=float(batch[row]),
-                fits=bool(fits[row]),
+                choice=self.ways.choices[column],
+                micro_batch=batches[row],
+                fits=fitting[row],
                 lacks_gb=max(0.0, needed[row] - offered[row]),
                 host_lacks_gb=max(0.0, hosts[row] - has[row]),
                 working_gpus=working[row],
@@ -266,8 +271,16 @@ class _Search:
                 host_available_gb=has[row],
                 recompute_factor=factors[row],
             )
-            for row in everyone
+            for row, column in enumerate(choice.tolist())
         ]
+
+
+def _fastest(seconds: Floats, machine: Rows) -> Rows:
+    """The row of each machine that takes least, the first of equals; rows are sorted by machine, and each has one."""
+    machines = np.arange(machine[-1] + 1)
+    least = np.minimum.reduceat(seconds, np.searchsorted(machine, machines))
+    rows = np.flatnonzero(seconds == least[machine])
+    return rows[np.searchsorted(machine[rows], machines)]
 
 
 def _host_gb(machine: Machine, pinned: PinnedPlan) -> float:
@@ -279,9 +292,11 @@ def _host_gb(machine: Machine, pinned: PinnedPlan) -> float:
     return HOST_USABLE * machine.host_memory_gb / min(machine.gpu_count, machine.gpus_per_node)
 
 
-def _largest(at_64: Floats, at_128: Floats, limit: Floats) -> Floats:
-    per_sequence = np.maximum((at_128 - at_64) / 64, 1e-12)
-    largest: Floats = 64 + (limit - at_64) / per_sequence
+def _largest(line: Floats, limit: Floats) -> Floats:
+    """The micro-batch at which memory, told at FEW and at MANY sequences, reaches a limit."""
+    few, many = line
+    per_sequence = np.maximum((many - few) / (MANY - FEW), 1e-12)
+    largest: Floats = FEW + (limit - few) / per_sequence
     return largest
 
 

@@ -42,8 +42,7 @@ class Step:
 
     def at(self, rows: NDArray[np.intp]) -> Step:
         """Some of the rows."""
-        shape = self.total.shape
-        return Step({name: np.broadcast_to(part, shape)[rows] for name, part in self.parts.items()}, self.total[rows])
+        return Step({name: part[rows] for name, part in self.parts.items()}, self.total[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +113,8 @@ def _cut_model(
 ) -> Floats:
     """What cutting matrices and layers costs: sums over the cut in every layer, and stages that wait."""
     layout, work = mine.layout, mine.work
+    if not np.any(layout.tensor * layout.pipeline > 1):
+        return np.zeros(micro_total.shape)
     volume = layout.micro_batch * work.seq_len * work.width * value * work.layers
     together = replace(links, gpus=layout.tensor, in_node=np.minimum(layout.tensor, links.in_node))
     sums = (4 + 2 * mine.repeated) * all_reduce(volume, together, known)
@@ -166,22 +167,30 @@ def _communication(
     rows: Situation, links: Links, micro_steps: Floats, micro_total: Floats, value: float, known: Efficiencies
 ) -> Floats:
     work, layout = rows.work, rows.layout
+    if not np.any(rows.links.gpus > 1):
+        return np.zeros(micro_total.shape)
     dense = all_reduce((work.parameters - work.expert_parameters) * value, rows.links, known)
-    # experts stay where they are and have the tokens sent to them: forward and back, and both ways
-    sent = 4 * work.experts_per_token * layout.micro_batch * work.seq_len * work.width * value * work.layers
-    reached = np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
     per_micro_step = np.where(
         layout.shard_parameters > 0,
         1.5 * dense,  # gathered forward and backward, gradients scattered
         np.where(layout.shard_gradients > 0, 0.5 * dense, 0.0),
     )
-    per_micro_step = per_micro_step + reached + _ring(rows, links, value, known)
+    per_micro_step = per_micro_step + _to_experts(rows, value, known) + _ring(rows, links, value, known)
     per_step = np.where(layout.shard_parameters > 0, 0.0, np.where(layout.shard_gradients > 0, 0.5, 1.0) * dense)
     # windows are shared out: together they are at most the computation, so that a faster chip is never slower
     repeats = per_micro_step > 0
     steady = exposed(per_micro_step, 0.4 * micro_total, known.overlap) * micro_steps
     once = exposed(per_step, np.where(repeats, 0.3, 0.6) * micro_total, known.overlap)
     return np.where(rows.links.gpus > 1, steady + once, 0.0)
+
+
+def _to_experts(rows: Situation, value: float, known: Efficiencies) -> Floats:
+    """Seconds of a micro-step to send tokens to experts, which stay where they are: forward and back, and both ways."""
+    work, layout = rows.work, rows.layout
+    if not np.any(work.expert_parameters > 0):
+        return np.zeros(1)
+    sent = 4 * work.experts_per_token * layout.micro_batch * work.seq_len * work.width * value * work.layers
+    return np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
 
 
 def sent_bytes(rows: Situation, micro_steps: Floats, value: float) -> Floats:
