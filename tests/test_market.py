@@ -244,7 +244,7 @@ async def test_a_price_is_stale_after_a_day_and_two_intervals(
 async def test_the_ranking_is_of_this_market(session: AsyncSession) -> None:
     await remember(session, observation("one", "2.00"), observation("eight", "16.00", gpu_count=8))
     loaded = await market(session)
-    asked = RankingRequest(workload=workload(), rigs=(rig(),))
+    asked = RankingRequest(workload=workload(), rigs=(rig(),), storage_gb=0)
 
     ranking = current_ranking(loaded, asked, RememberingEstimator(TenHours([])), NOON)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -15,15 +16,30 @@ from hypothesis import strategies as st
 from service.estimation.answer import Estimate, Evidence, Infeasible, Interval
 from service.estimation.hardware import Machine
 from service.estimation.workload import Workload
-from service.ranking.cost import interruption_growth
 from service.ranking.describe import offer_title
+from service.ranking.interruptions import interruption_growth
 from service.ranking.offers import Coded, Estimates, Offers
 from service.ranking.option import CloudOffer, ExclusionExample, MarketState, Option, Ranking
 from service.ranking.rank import Standings, find
 from service.ranking.request import RankingRequest
+from service.ranking.rules import ASSUMED, InterruptionRate, Rent, Rules, Step, Storage, Traffic
 
 MARKET = MarketState(version="v", offers=0, oldest_price_at=None, newest_price_at=None, sources={})
 WORKLOAD = Workload(name="tiny", tokens=1e9, tokens_per_step=524_288)
+GAMMA = Rules(  # a provider who bills by all that can be billed
+    rent=Rent(
+        step_hours=1.0, minimum_hours=2.0, by_clock=True, capped_hours=600.0, source="https://gamma.example, 2026"
+    ),
+    storage=Storage(usd_per_gb_month=Decimal("0.36"), month_hours=720.0, included_gb=50.0, source="gamma, 2026"),
+    egress=Traffic(
+        steps=(Step(above_gb=0, usd_per_gb=Decimal("0.10")), Step(above_gb=100, usd_per_gb=Decimal("0.05"))),
+        free_gb=20.0,
+        accrues_hours=20.0,
+        source="gamma, 2026",
+    ),
+    ingress=Traffic(steps=(Step(above_gb=0, usd_per_gb=Decimal("0.01")),), source="gamma, 2026"),
+    interruptions=(InterruptionRate(gpu="H100 SXM", per_hour=0.4, source="gamma, 2026"),),
+)
 TOO_BIG = Infeasible(reason="out_of_memory", detail="lacks 3.1 GB", lacks_gb=3.1)
 
 
@@ -83,7 +99,11 @@ def offers_of(rows: Sequence[CloudOffer]) -> Offers:
         for row in rows
     ]
     told = {field.name: Coded.of([getattr(row, field.name) for row in rows]) for field in fields(CloudOffer)}
-    return Offers.of(Coded.of(titles), Coded.of([machine(row.gpu, row.gpu_count) for row in rows]), told)
+    return Offers.of(Coded.of(titles), Coded.of([machine(row.gpu, row.gpu_count) for row in rows]), told, rules)
+
+
+def rules(provider: str) -> Rules:
+    return GAMMA if provider == "gamma" else ASSUMED
 
 
 def hours(p50: float, *, sigma: float = 0.1) -> Estimate:
@@ -91,7 +111,7 @@ def hours(p50: float, *, sigma: float = 0.1) -> Estimate:
 
 
 def request(**asked: object) -> RankingRequest:
-    plain = RankingRequest(workload=WORKLOAD, rigs=(), per="offer", limit=1000)
+    plain = RankingRequest(workload=WORKLOAD, rigs=(), per="offer", limit=1000, storage_gb=0, egress_gb=0, ingress_gb=0)
     return replace(plain, **asked)  # type: ignore[arg-type]
 
 
@@ -150,6 +170,72 @@ def test_a_run_of_minutes_is_billed_for_an_hour() -> None:
     assert option.cost_breakdown_usd == pytest.approx(
         {"compute": 30 * 10 / 64, "setup": 15.0, "minimum": 30 * (0.5 - 10 / 64)}
     )
+
+
+def test_a_disk_and_traffic_are_billed_as_their_provider_does() -> None:
+    # 10 h and half an hour of setup, from half past: 11 hours of the clock. 120 GB less 50 for 10.5 of 720 h at 0.36.
+    # Of 400 GB out 20 × 10.5/20 are free; 100 at 0.10, the rest at 0.05. 75 GB in at 0.01.
+    asked = request(storage_gb=120, egress_gb=400, ingress_gb=75, explain=True)
+
+    (option,) = ranked([offer(usd=2, provider="gamma")], asked).options
+
+    assert option.cost_breakdown_usd == pytest.approx(
+        {
+            "compute": 20.0,
+            "setup": 1.0,
+            "rounding": 1.0,
+            "storage": 70 * 10.5 / 720 * 0.36,
+            "egress": 10 + (400 - 10.5 - 100) * 0.05,
+            "ingress": 0.75,
+        }
+    )
+    assert option.cost_usd.p50 == pytest.approx(sum(option.cost_breakdown_usd.values()))
+    assert option.bill is not None
+    told = {line.item: line.source or "" for line in option.bill}
+    assert told["storage"] == "120.0 GB are stored, 50.0 of them on the machine's own disk; gamma, 2026"
+    assert told["egress"] == "400.0 GB go out, 10.5 of them free; gamma, 2026"
+    assert told["rounding"].startswith("every hour of the clock")
+
+
+def test_what_nobody_says_of_a_provider_is_assumed_and_said() -> None:
+    ranking = ranked([offer(usd=2)], request(storage_gb=100, egress_gb=5, explain=True))
+
+    (option,) = ranking.options
+    assert option.cost_breakdown_usd["storage"] == pytest.approx(100 * 0.10 * 10.5 / 730.5)
+    assert "egress" not in option.cost_breakdown_usd  # free, and so in the bill only
+    assert option.bill is not None
+    assert [line.source for line in option.bill][2:] == [
+        "100.0 GB are stored; an assumption: what most charge",
+        "5.0 GB go out; an assumption: free, as with most",
+    ]
+    assert any(note.startswith("of 1 of 1 providers it is not known how they bill") for note in ranking.notes)
+
+
+def test_no_more_than_the_cap_of_a_month_is_charged() -> None:
+    (option,) = ranked([offer(usd=2, card="RTX 4070", provider="gamma")], request(explain=True)).options
+
+    # 2400.5 h, from half past 2401: three months of 730.5 h at 600 each, and 209.5 h of the fourth
+    assert option.cost_usd.p50 == pytest.approx(2 * (3 * 600 + 209.5))
+    assert option.bill is not None
+    assert "at most 600 h of a month are charged; https://gamma.example" in (option.bill[0].source or "")
+
+
+def test_an_interruption_takes_the_machines_own_disk_along() -> None:
+    spot, fixed = (
+        ranked([offer(provider="gamma", pricing=pricing)], request(storage_gb=40)).options[0]
+        for pricing in ("spot", "on_demand")
+    )
+
+    assert "storage" in spot.cost_breakdown_usd
+    assert "storage" not in fixed.cost_breakdown_usd
+
+
+def test_interruptions_that_were_counted_go_over_the_usual_rate() -> None:
+    (option,) = ranked([offer(provider="gamma", pricing="spot")], request(explain=True)).options
+
+    assert option.hours.p50 == pytest.approx(10 * (1 + interruption_growth(0.4)))
+    assert option.bill is not None
+    assert option.bill[1].source == "0.4 losses an hour were counted with this provider's GPU; gamma, 2026"
 
 
 def test_interruptions_lengthen_a_spot_run_as_computed_by_hand() -> None:
@@ -309,12 +395,15 @@ def test_at_the_break_even_price_of_electricity_both_cost_the_same() -> None:
     assert local.cost_usd.p50 == pytest.approx(cloud.cost_usd.p50)
 
 
-def test_at_the_break_even_rent_both_cost_the_same() -> None:
-    crossing = ranked([offer(usd=12, gpus=8)], request(rigs=(rig(),))).break_even
+@pytest.mark.parametrize("provider", ["acme", "gamma"])
+def test_at_the_break_even_rent_both_cost_the_same(provider: str) -> None:
+    asked = request(rigs=(rig(),), storage_gb=120, egress_gb=100)
+    crossing = ranked([offer(usd=12, gpus=8, provider=provider)], asked).break_even
     assert crossing is not None
     assert crossing.cloud_usd_per_gpu_hour is not None
 
-    local, cloud = ranked([offer(usd=crossing.cloud_usd_per_gpu_hour * 8, gpus=8)], request(rigs=(rig(),))).options
+    there = offer(usd=crossing.cloud_usd_per_gpu_hour * 8, gpus=8, provider=provider)
+    local, cloud = ranked([there], asked).options
 
     assert local.cost_usd.p50 == pytest.approx(cloud.cost_usd.p50)
 
@@ -336,6 +425,13 @@ def test_a_purchase_is_repaid_by_what_each_run_saves() -> None:
     saved = 120 * (10 / 8 + 0.5) - 0.29 * 2400 * 0.17
     assert crossing is not None
     assert crossing.runs_to_repay_purchase == pytest.approx(600 / saved)
+
+
+def test_where_traffic_alone_costs_more_than_owning_no_rent_is_low_enough() -> None:
+    ranking = ranked([offer(usd=12, gpus=8, provider="gamma")], request(rigs=(rig(),), egress_gb=50_000))
+
+    assert ranking.break_even is not None
+    assert ranking.break_even.cloud_usd_per_gpu_hour is None
 
 
 def test_a_break_even_that_never_comes_is_none() -> None:
@@ -572,7 +668,7 @@ some_offers = st.lists(
         usd=st.floats(0.05, 200),
         gpus=st.sampled_from([1, 2, 8]),
         card=st.sampled_from(CARDS),
-        provider=st.sampled_from(["acme", "beta"]),
+        provider=st.sampled_from(["acme", "beta", "gamma"]),
         pricing=st.sampled_from(["on_demand", "spot", "reserved"]),
         available=st.sampled_from([True, False, None]),
         region=st.sampled_from([None, "eu-1", "us-1"]),
@@ -594,6 +690,9 @@ some_requests = st.builds(
     deadline_days=st.none() | st.floats(0.01, 120),
     budget_usd=st.none() | st.floats(0.1, 2000),
     usd_per_day=st.sampled_from([0.0, 3.0, 500.0]),
+    storage_gb=st.sampled_from([0.0, 120.0]),
+    egress_gb=st.sampled_from([0.0, 10.0, 400.0]),
+    ingress_gb=st.sampled_from([0.0, 75.0]),
     max_age_hours=st.none() | st.floats(1, 100),
 )
 

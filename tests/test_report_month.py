@@ -21,7 +21,7 @@ Wed 14 Oct 00:00 UTC | rig | Alert: renting beats your RTX 4070 ($ vs $)
 Wed 14 Oct 00:00 UTC | ten percent | Alert: d32 fell 13% to $: 8× H100 SXM spot
 Wed 14 Oct 01:30 EDT | New York, what changed | d32 fell 13% to $: 8× H100 SXM spot
 Fri 16 Oct 01:30 EDT | New York, what changed | d32 rose 4.8% to $: 8× H100 SXM spot
-Sat 17 Oct 01:30 EDT | New York, what changed | d32 fell 2.8% to $: 8× H100 SXM spot
+Sat 17 Oct 01:30 EDT | New York, what changed | d32 fell 2.7% to $: 8× H100 SXM spot
 Sun 18 Oct 01:30 EDT | New York, what changed | d32 rose 2.1% to $: 8× H100 SXM spot
 Thu 22 Oct 05:30 CEST | Madrid, Mondays | d32 baja un 9,8 % a $: 8× H100 SXM spot
 Wed 21 Oct 23:30 EDT | New York, what changed | d32 still $; 1 price moved

@@ -1,6 +1,6 @@
 """What is known: accelerators, workloads, electricity, measured runs; each number with its source and date.
 
-Reading order: here, `spelling` (which GPU a name means), `files` (how the files are read, and refused).
+Reading order: here, `spelling` (which GPU a name means), `files` and `billing` (how they are read, and refused).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from service.catalogue.billing import read_billing
 from service.catalogue.files import (
     CatalogueError,
     DatedRate,
@@ -29,6 +30,7 @@ from service.estimation.efficiencies import Efficiencies, read_efficiencies
 from service.estimation.hardware import Gpu
 from service.estimation.runs import PublishedRun, read_runs
 from service.estimation.workload import Workload
+from service.ranking.rules import ASSUMED, Rules
 
 __all__ = [
     "Catalogue",
@@ -85,6 +87,10 @@ class Catalogue:
         known |= {"uk": "GB", "el": "GR"}  # as the European Union writes them
         return tuple(dict.fromkeys(known[name] for name in get_close_matches(code, known)))
 
+    def billing(self, provider: str) -> Rules:
+        """How whoever has this slug bills; what is not known of it is assumed."""
+        return load_billing().get(provider, ASSUMED)
+
     @property
     def efficiencies(self) -> Efficiencies:
         """The fitted constants; read when first asked for, since collecting prices needs none."""
@@ -114,6 +120,12 @@ def load() -> Catalogue:
         electricity=MappingProxyType(read_electricity(text_of("electricity.csv"), rates)),
         exchange_rates=MappingProxyType(rates),
     )
+
+
+@cache
+def load_billing() -> Mapping[str, Rules]:
+    known = load()
+    return MappingProxyType(read_billing(text_of("billing.toml"), known.gpus, known.exchange_rates))
 
 
 @cache

@@ -143,7 +143,7 @@ def _offers(
     told |= {name: Coded.of(getattr(prices, name)) for name in ("collector", "provider", "gpu", "pricing", "source")}
     told |= {name: Coded.of(getattr(prices, name)).mapped(_text) for name in MAY_BE_MISSING}
     told |= {name: Coded.of_numbers(getattr(prices, name), partial(_unless_missing, float)) for name in MAY_NOT_BE_SAID}
-    return Offers.of(_titles(told, providers), machine, told)
+    return Offers.of(_titles(told, providers), machine, told, catalogue.billing)
 
 
 MAY_BE_MISSING: Final = ("seller", "tier", "region", "country", "source_url", "interconnect", "attribution")

@@ -20,6 +20,7 @@ from service.parameters.workloads import described_workload, plan_of, workload_o
 from service.ranking.request import Per, Pricing, RankingRequest, Sort
 
 T = TypeVar("T")
+MOST_DATA_GB = 1e9  # an exabyte
 MOST_MACHINES = 1000  # in one request for estimates
 MOST_EXPLAINED = 20  # each is estimated some twenty times over
 
@@ -102,6 +103,9 @@ def _ranking_request(reader: Reader, vocabulary: Vocabulary, now: datetime) -> R
         deadline_days=reader.number("deadline_days", above=0, most=36_500),
         budget_usd=reader.number("budget_usd", above=0, most=1e12),
         usd_per_day=reader.number("usd_per_day", most=1e9) or 0.0,
+        storage_gb=reader.number("storage_gb", most=MOST_DATA_GB),
+        egress_gb=reader.number("egress_gb", most=MOST_DATA_GB),
+        ingress_gb=reader.number("ingress_gb", most=MOST_DATA_GB),
         sort=reader.choice("sort", get_args(Sort)) or "cost",
         per=reader.choice("per", get_args(Per)) or "machine",
         as_of=_as_of(reader, now),

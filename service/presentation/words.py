@@ -54,7 +54,10 @@ PARTS = {
     "egress": _("egress"),
     "setup": _("setup"),
     "minimum": _("minimum billing"),
+    "rounding": _("rounding up"),
+    "ingress": _("ingress"),
 }
+UNITS = {"GB-month": _("GB-month")}  # of a bill; the others are the same everywhere
 SOURCES = {"live": _("live"), "catalogue": _("catalogue"), "history": _("history"), "bundled": _("bundled")}
 CHECKPOINTING = {"selective": _("selective checkpointing"), "full": _("full checkpointing")}
 OFFLOADED = {
@@ -146,6 +149,11 @@ def _is_something(written: str) -> bool:
 def part(item: str, language: Language = ENGLISH) -> str:
     """A part of the bill."""
     return language.text(PARTS[item]) if item in PARTS else item.replace("_", " ")
+
+
+def unit(name: str, language: Language = ENGLISH) -> str:
+    """What a line of the bill counts."""
+    return language.text(UNITS[name]) if name in UNITS else name
 
 
 def plan(option: Option, language: Language = ENGLISH) -> str:

@@ -1,54 +1,85 @@
-"""What an option costs: hours multiplied by what an hour of renting, or of owning, is charged at.
+"""What an option costs: billed hours, a disk for as long as the machine is rented, and what is moved.
 
-Renting and owning differ in how their `Tariff` is made and in nothing after that. Storage and egress are not in it.
+Renting and owning differ in how their `Tariff` is made and in nothing after that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.ranking.option import BillLine
+from service.ranking.data import Data
+from service.ranking.offers import Coded, Floats, Integers, Offers
 from service.ranking.request import Rig
-
-Floats = NDArray[np.float64]
+from service.ranking.rules import HOURS_PER_MONTH, Rent, Rules, Traffic
 
 HOURS_PER_DAY = 24.0
-HOURS_PER_MONTH = 730.5  # 365.25 days in twelve months
-
-# Clouds bill by the second or the minute (AWS, GCP, RunPod, Lambda) or by the started hour (OVHcloud, Vultr, Linode),
-# by their billing pages as read on 2026-11-24. Until each provider has its own rule: by the second, at least one hour.
-MINIMUM_BILLED_HOURS = 1.0
 
 # An assumption, not a measurement: image, packages and the tokenised data are on the machine within half an hour.
 # The machine is paid for meanwhile. It is not in the days, because a rig is set up as well.
 SETUP_HOURS = 0.5
 
-# Losses per machine and hour. 0.10: A100 on GCP, 2021-12-11, 154 falls in 1,548 instance-hours
-# (https://github.com/uclasystem/bamboo, traces/gcloud/a100x1-east1b.txt), the only public trace of a GPU that is still
-# rented for training. Others read 0.06 to 1.4 (AWS V100, 2022-2023, https://github.com/skypilot-org/spot-traces).
-# Machines of one zone are lost together, so that it is not multiplied by their number.
-INTERRUPTIONS_PER_HOUR = 0.10
-INTERRUPTIONS_SOURCE = "0.10 losses an hour, A100 on GCP, 2021-12-11, https://github.com/uclasystem/bamboo"
+# Where every hour of the clock counts that is touched, a run is taken to start at half past: on average over the starts
+# that it may have, as many hours are charged.
+CLOCK_START = 0.5
 
-# An assumption: 7 B parameters with their states (12 bytes each) at 1.5 GB/s, the speed of one local NVMe.
-CHECKPOINT_HOURS = 1 / 60
-
-# An assumption: another machine found and started, and the checkpoint read back.
-RESTART_HOURS = 0.25
+ROUNDING = 1e-9  # of a step: so little more is none, since hours are binary fractions
 
 
-def interruption_growth(
-    per_hour: float = INTERRUPTIONS_PER_HOUR, checkpoint: float = CHECKPOINT_HOURS, restart: float = RESTART_HOURS
-) -> float:
-    """By what part interruptions lengthen a run that saves checkpoints at the best interval (Young 1974, Daly 2006)."""
-    if per_hour == 0:
+def billed_hours(
+    hours: Floats | float,
+    *,
+    step: Floats | float = 0.0,
+    begun: Floats | float = 0.0,
+    minimum: Floats | float = 0.0,
+    capped: Floats | float = HOURS_PER_MONTH,
+    month: float = HOURS_PER_MONTH,
+) -> Floats:
+    """The hours that are charged for so many hours of a machine.
+
+    Rounded up to steps, of which `begun` is over at the start; the minimum at least, of a month the cap at most.
+    """
+    whole_steps = np.ceil((hours + begun) / np.maximum(step, ROUNDING) - ROUNDING) * step
+    billed = np.maximum(np.where(np.asarray(step) > 0, whole_steps, hours), minimum)
+    months = np.floor(billed / month)
+    total: Floats = months * capped + np.minimum(billed - months * month, capped)
+    return total
+
+
+def hours_charged(rent: Rent, rented: float) -> float:
+    """The hours that one provider charges for so many hours of one machine."""
+    if not rent.step_hours and rent.capped_hours >= HOURS_PER_MONTH:
+        return max(rented, rent.minimum_hours)
+    charged = billed_hours(
+        rented,
+        step=rent.step_hours,
+        begun=begun_hours(rent),
+        minimum=rent.minimum_hours,
+        capped=rent.capped_hours,
+    )
+    return float(charged)
+
+
+def traffic_usd(gb: Floats | float, traffic: Traffic, hours: Floats | float = HOURS_PER_MONTH) -> Floats | float:
+    """What so many GB cost within a month, for a machine that has been there for so many hours."""
+    if not traffic.steps:
         return 0.0
-    interval = sqrt(2 * checkpoint / per_hour)
-    return checkpoint / interval + per_hour * (interval / 2 + restart)
+    paid = gb_beyond_free(gb, traffic, hours)
+    ends = [step.above_gb for step in traffic.steps[1:]] + [np.inf]
+    parts = (
+        np.clip(paid - step.above_gb, 0.0, end - step.above_gb) * float(step.usd_per_gb)
+        for step, end in zip(traffic.steps, ends, strict=True)
+    )
+    return sum(parts, start=0.0)
+
+
+def gb_beyond_free(gb: Floats | float, traffic: Traffic, hours: Floats | float = HOURS_PER_MONTH) -> Floats | float:
+    """What is left to pay for."""
+    earned = 1.0 if traffic.accrues_hours is None else np.minimum(hours / traffic.accrues_hours, 1.0)
+    paid: Floats | float = np.maximum(gb - traffic.free_gb * earned, 0.0)
+    return paid
 
 
 def usd_per_hour_of_electricity(rig: Rig) -> float:
@@ -62,51 +93,86 @@ def usd_per_hour_of_hardware(rig: Rig) -> float:
     return lost / (rig.lifetime_months * HOURS_PER_MONTH)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Tariff:
-    """What many ways charge, one element each: by the hour, setup too, and for at least so many hours."""
+    """What many ways charge, one element each."""
 
+    rents: tuple[Rent, ...]  # by which hours are charged; `rent` are places in it
+    rent: Integers
     usd_per_hour: Floats
     setup_hours: Floats
-    minimum_hours: Floats
+    disk_usd_per_hour: Floats  # for as long as the machine is rented, to the second
+    traffic_usd: Floats
 
     def cost(self, hours: Floats) -> Floats:
         """Dollars for so many hours of training (the last axis runs over the ways)."""
-        return self.usd_per_hour * np.maximum(hours + self.setup_hours, self.minimum_hours)
+        rented = hours + self.setup_hours
+        usd = self._billed(rented)
+        usd *= self.usd_per_hour
+        usd += rented * self.disk_usd_per_hour
+        usd += self.traffic_usd
+        return usd
+
+    def beside_rent(self, hours: Floats) -> Floats:
+        """Dollars that are not for the machine."""
+        return (hours + self.setup_hours) * self.disk_usd_per_hour + self.traffic_usd
+
+    def _billed(self, rented: Floats) -> Floats:
+        """The hours that are charged for so many hours of each machine."""
+        step = np.array([rent.step_hours for rent in self.rents])
+        begun = np.array([begun_hours(rent) for rent in self.rents])
+        minimum = np.array([rent.minimum_hours for rent in self.rents])
+        capped = np.array([rent.capped_hours for rent in self.rents])
+        billed: Floats = np.maximum(rented, minimum[self.rent])
+        others = np.flatnonzero(((step > 0) | (capped < HOURS_PER_MONTH))[self.rent])  # most are by the second
+        by = self.rent[others]
+        billed[..., others] = billed_hours(
+            rented[..., others], step=step[by], begun=begun[by], minimum=minimum[by], capped=capped[by]
+        )
+        return billed
 
     def __getitem__(self, ways: NDArray[np.intp]) -> Tariff:
-        return Tariff(self.usd_per_hour[ways], self.setup_hours[ways], self.minimum_hours[ways])
+        columns = {name: getattr(self, name)[ways] for name in COLUMNS}
+        return Tariff(rents=self.rents, **columns)
 
 
-def tariff_of_ways(rigs: tuple[Rig, ...], usd_per_hour: Floats) -> Tariff:
-    """The tariff of these rigs, then of machines rented at these prices."""
+COLUMNS = ("rent", "usd_per_hour", "setup_hours", "disk_usd_per_hour", "traffic_usd")
+
+
+def tariff_of_ways(rigs: tuple[Rig, ...], offers: Offers, rows: Integers, hours: Floats, data: Data) -> Tariff:
+    """The tariff of these rigs, then of these rows of the offers, which take so many hours (P50)."""
+    rules, none = offers.rules.at(rows), np.zeros(len(rigs))
     owned = [usd_per_hour_of_electricity(rig) + usd_per_hour_of_hardware(rig) for rig in rigs]
-    rented = np.r_[np.zeros(len(rigs)), np.ones(len(usd_per_hour))]
-    return Tariff(np.r_[owned, usd_per_hour], rented * SETUP_HOURS, rented * MINIMUM_BILLED_HOURS)
+    disks = np.array([float(each.storage.usd_per_gb_month) / each.storage.month_hours for each in rules.values])
+    stored_gb = np.maximum(data.storage_gb - offers.own_disk_gb[rows], 0.0)
+    return Tariff(
+        rents=(OWNED, *(each.rent for each in rules.values)),
+        rent=np.r_[np.zeros(len(rigs), np.int64), rules.codes + 1],
+        usd_per_hour=np.r_[owned, offers.usd_per_hour[rows]],
+        setup_hours=np.r_[none, np.full(len(rows), SETUP_HOURS)],
+        disk_usd_per_hour=np.r_[none, disks[rules.codes] * stored_gb],
+        traffic_usd=np.r_[none, _traffic_usd(rules, hours + SETUP_HOURS, data)],
+    )
 
 
-def rent_bill(usd_per_hour: float, hours: float, growth: float, source: str) -> tuple[BillLine, ...]:
-    """What rent is paid for, with `hours` of training if nothing interrupts; sums to what the tariff charges."""
-    unused = MINIMUM_BILLED_HOURS - hours * (1 + growth) - SETUP_HOURS
-    lines = [
-        ("compute", hours, source),
-        ("interruptions", hours * growth, INTERRUPTIONS_SOURCE),
-        ("setup", SETUP_HOURS, "an assumption: image, packages and data are there after half an hour"),
-        ("minimum", unused, "an assumption: at least one hour is billed"),
+OWNED = Rent()  # every hour of it, and no other
+
+
+def begun_hours(rent: Rent) -> float:
+    """How much of a step is taken to be over when a run starts."""
+    return CLOCK_START * rent.step_hours if rent.by_clock else 0.0
+
+
+def _traffic_usd(rules: Coded[Rules], hours: Floats, data: Data) -> Floats:
+    """Per provider, and per way where what is free is earned by the hour; the median hours stand for all."""
+    both = [
+        float(traffic_usd(data.egress_gb, each.egress) + traffic_usd(data.ingress_gb, each.ingress))
+        for each in rules.values
     ]
-    return tuple(_line(item, quantity, "h", usd_per_hour, source) for item, quantity, source in lines if quantity > 0)
-
-
-def ownership_bill(rig: Rig, hours: float) -> tuple[BillLine, ...]:
-    """What owning costs for so many hours; sums to what the tariff charges."""
-    kwh = rig.watts / 1000 * hours
-    electricity = _line("electricity", kwh, "kWh", rig.electricity_usd_per_kwh, rig.electricity_source)
-    if not rig.purchase_usd:
-        return (electricity,)
-    wear = "purchase less resale over the lifetime, all as given"
-    return (electricity, _line("hardware", hours, "h", usd_per_hour_of_hardware(rig), wear))
-
-
-def _line(item: str, quantity: float, unit: str, usd_per_unit: float, source: str) -> BillLine:
-    usd = quantity * usd_per_unit
-    return BillLine(item=item, quantity=quantity, unit=unit, usd_per_unit=usd_per_unit, usd=usd, source=source)
+    usd: Floats = np.array(both, np.float64)[rules.codes]
+    for code, each in enumerate(rules.values):
+        if each.egress.accrues_hours is not None:
+            mine = rules.codes == code
+            usd[mine] = traffic_usd(data.egress_gb, each.egress, hours[mine])
+            usd[mine] += traffic_usd(data.ingress_gb, each.ingress)
+    return usd

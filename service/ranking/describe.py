@@ -10,7 +10,7 @@ from service.estimation.answer import Estimate, Infeasible, Interval
 from service.estimation.hardware import Machine
 from service.estimation.scaling import own_interconnect
 from service.estimation.workload import Reference, Workload
-from service.ranking.cost import ownership_bill, rent_bill
+from service.ranking.bill import ownership_bill, rent_bill
 from service.ranking.offers import lacks_gb
 from service.ranking.option import BillLine, CloudOffer, ExclusionExample, Option, OptionMachine, RigUse
 from service.ranking.request import RankingRequest, Rig
@@ -26,7 +26,7 @@ def option(
     if not isinstance(estimate, Estimate):
         raise TypeError(f"{title(ways, place)} cannot run: {estimate.reason}")
     hours, growth = Interval(*ways.hours[:, place].tolist()), float(ways.growth[place])
-    bill = _bill(rig, offer, estimate, growth)
+    bill = _bill(ways, place, offer, float(estimate.hours.p50))
     energy = rig.watts / 1000 * hours.p50 if rig else None
     carbon = rig.carbon_g_per_kwh if rig else None
     return Option(
@@ -41,7 +41,7 @@ def option(
         hours=hours,
         days=Interval(*ways.days(place).tolist()),
         cost_usd=Interval(*ways.cost[:, place].tolist()),
-        cost_breakdown_usd={line.item: line.usd for line in bill},
+        cost_breakdown_usd={line.item: line.usd for line in bill if rig or line.usd},
         score_usd=float(ways.score[place]),
         energy_kwh=energy,
         co2_kg=energy * carbon / 1000 if energy is not None and carbon is not None else None,
@@ -137,13 +137,13 @@ def _rig_use(rig: Rig) -> RigUse:
     )
 
 
-def _bill(rig: Rig | None, offer: CloudOffer | None, estimate: Estimate, growth: float) -> tuple[BillLine, ...]:
-    hours = float(estimate.hours.p50)
-    if offer:
-        price = f"{offer.source} price seen {offer.observed_at:%Y-%m-%d %H:%M} UTC"
-        source = f"{price}, {offer.source_url}" if offer.source_url else price
-        return rent_bill(offer.usd_per_hour, hours, growth, source)
-    return ownership_bill(rig, hours) if rig else ()
+def _bill(ways: Ways, place: int, offer: CloudOffer | None, hours: float) -> tuple[BillLine, ...]:
+    """What it costs with so many hours of training, if nothing interrupts."""
+    row, rig = ways.offer_row(place), ways.rig(place)
+    if row is None or offer is None:
+        return ownership_bill(rig, hours) if rig else ()
+    own_disk_gb = float(ways.offers.own_disk_gb[row])
+    return rent_bill(offer, ways.offers.rules[row], ways.data, own_disk_gb, hours, float(ways.growth[place]))
 
 
 def _notes(offer: CloudOffer | None, estimate: Estimate, growth: float) -> tuple[str, ...]:

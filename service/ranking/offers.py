@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from service.estimation.answer import Estimate, Infeasible
 from service.estimation.hardware import Machine
+from service.ranking.interruptions import interruption_growth
 from service.ranking.option import CloudOffer
+from service.ranking.rules import Rules
 
 Value = TypeVar("Value", bound=Hashable)
 Other = TypeVar("Other", bound=Hashable)
@@ -78,9 +80,12 @@ class Offers:
     machine: Coded[Machine]
     kind: Coded[tuple[str, int]]  # GPU and count
     told: Mapping[str, Coded[Any]]  # what a reader is told of each, by the fields of CloudOffer
+    rules: Coded[Rules]  # how whoever is paid bills
     gpu_count: Integers
     usd_per_hour: Floats
     is_spot: Bools
+    growth: Floats  # of the hours, by interruptions
+    own_disk_gb: Floats  # in the price, and there for as long as the run
     known_unavailable: Bools
     is_stale: Bools
     observed_at: Floats  # seconds since 1970
@@ -89,18 +94,24 @@ class Offers:
         return len(self.usd_per_hour)
 
     @classmethod
-    def of(cls, title: Coded[str], machine: Coded[Machine], told: Mapping[str, Coded[Any]]) -> Offers:
-        """Columns in any order, but all in the same."""
+    def of(
+        cls, title: Coded[str], machine: Coded[Machine], told: Mapping[str, Coded[Any]], rules: Callable[[str], Rules]
+    ) -> Offers:
+        """Columns in any order, but all in the same; and the rules of a provider by its slug."""
         order = _by_title(title, told["id"])
         machine, told = machine.at(order), {name: column.at(order) for name, column in told.items()}
+        billing, is_spot = told["provider"].mapped(rules), told["pricing"].is_one_of({"spot"})
         return cls(
             title=title.at(order),
             machine=machine,
             kind=machine.mapped(lambda kind: (kind.gpu.name, kind.gpu_count)),
             told=told,
+            rules=billing,
             gpu_count=_numbers(told["gpu_count"]).astype(np.int64),
             usd_per_hour=_numbers(told["usd_per_hour"]),
-            is_spot=told["pricing"].is_one_of({"spot"}),
+            is_spot=is_spot,
+            growth=np.where(is_spot, _growth(billing, told["gpu"]), 0.0),
+            own_disk_gb=np.where(is_spot, 0.0, _own_disk_gb(told, billing)),
             known_unavailable=told["available"].is_one_of({False}),
             is_stale=told["stale"].is_one_of({True}),
             observed_at=_numbers(told["observed_at"].mapped(lambda at: at.timestamp())),
@@ -145,7 +156,7 @@ class Offers:
 
     def row(self, row: int) -> CloudOffer:
         """One offer as a reader is told of it."""
-        return CloudOffer(**{name: column[row] for name, column in self.told.items()})
+        return CloudOffer(**{name: column.values[column.codes.item(row)] for name, column in self.told.items()})
 
     @cached_property
     def rows(self) -> tuple[CloudOffer, ...]:
@@ -162,6 +173,23 @@ def _by_title(title: Coded[str], ids: Coded[str]) -> Integers:
 
 def _numbers(column: Coded[Any]) -> Floats:
     return np.array(column.values, np.float64)[column.codes]
+
+
+def _growth(rules: Coded[Rules], gpu: Coded[str]) -> Floats:
+    """By the rate that was counted with this provider's GPU, else by the one for all."""
+    growth = np.full(len(gpu), interruption_growth())
+    for code, each in enumerate(rules.values):
+        for counted in each.interruptions:
+            growth[(rules.codes == code) & gpu.is_one_of({counted.gpu})] = interruption_growth(counted.per_hour)
+    return growth
+
+
+def _own_disk_gb(told: Mapping[str, Coded[Any]], rules: Coded[Rules]) -> Floats:
+    """As the offer says, else as with the provider's machines. An interruption takes it along: of spot it is none."""
+    said = _numbers(told["disk_gb"].mapped(lambda gb: np.nan if gb is None else gb))
+    usual = np.array([each.storage.included_gb for each in rules.values], np.float64)[rules.codes]
+    per_gpu = np.array([each.storage.included_gb_per_gpu for each in rules.values], np.float64)[rules.codes]
+    return np.where(np.isnan(said), usual + per_gpu * _numbers(told["gpu_count"]), said)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

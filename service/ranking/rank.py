@@ -10,8 +10,10 @@ from datetime import datetime
 import numpy as np
 
 from service.ranking.break_even import crossings
-from service.ranking.cost import INTERRUPTIONS_PER_HOUR, MINIMUM_BILLED_HOURS, SETUP_HOURS
+from service.ranking.cost import SETUP_HOURS
+from service.ranking.data import data_notes
 from service.ranking.describe import described_workload, example, option, option_id
+from service.ranking.interruptions import INTERRUPTIONS_PER_HOUR, interruption_growth
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
 from service.ranking.option import (
     Answer,
@@ -25,6 +27,7 @@ from service.ranking.option import (
 )
 from service.ranking.order import contenders, in_order, in_stock, on_frontier, probability_cheapest
 from service.ranking.request import RankingRequest, Sort, cursor_of
+from service.ranking.rules import ASSUMED
 from service.ranking.ways import OVER_BUDGET, OVER_DEADLINE, Ways, best_of_each, best_per, kept, keys_of, weigh
 
 EXAMPLES = 5
@@ -244,15 +247,30 @@ def _notes(standings: Standings) -> Iterator[str]:
         yield "no prices are known for this time; only your own machines are ranked"
     if not ways.is_local.all():
         yield (
-            f"rent: by the second, at least {MINIMUM_BILLED_HOURS:g} h; {SETUP_HOURS:g} h of setup are paid for but not"
-            " counted in the days; storage and egress are not in it yet"
+            f"rent: as each provider bills; {SETUP_HOURS:g} h of setup are paid for but not counted in the days; not in"
+            " it are taxes, support, public addresses, time between runs, and what is kept after the run"
         )
+        yield from data_notes(request)
+        yield from _assumed(ways)
     if ways.growth.any():
         yield (
-            f"spot: {INTERRUPTIONS_PER_HOUR:g} interruptions an hour are assumed"
-            f" ({ways.growth.max():.0%} more hours), checkpoints at the best interval"
+            f"spot: {INTERRUPTIONS_PER_HOUR:g} interruptions an hour are assumed ({interruption_growth():.0%} more"
+            " hours) where they were not counted with this provider's GPU; checkpoints at the best interval"
         )
     if request.per != "offer" and not ways.is_local.all():
         yield "each row stands for its group by the best offer that is not known to be out of stock"
     if "reserved" in request.pricing:
         yield "reserved: only the hours of this run are counted, not the rest of the term"
+
+
+def _assumed(ways: Ways) -> Iterator[str]:
+    """Of how many providers nothing is known."""
+    rows = ways.way[~ways.is_local] - len(ways.rigs)
+    provider, rules = ways.offers.provider, ways.offers.rules
+    asked = np.unique(provider.codes[rows])
+    unknown = np.unique(provider.codes[rows[rules.is_one_of({ASSUMED})[rows]]])
+    if len(unknown):
+        yield (
+            f"of {len(unknown)} of {len(asked)} providers it is not known how they bill: by the second, one hour at"
+            " least, a disk at what most charge and free traffic are assumed"
+        )

@@ -54,6 +54,9 @@ class RankingRequest:
     deadline_days: float | None = None
     budget_usd: float | None = None
     usd_per_day: float = 0.0
+    storage_gb: float | None = None  # None, as the next two: as follows from the workload
+    egress_gb: float | None = None
+    ingress_gb: float | None = None
     sort: Sort = "cost"
     per: Per = "machine"
     as_of: datetime | None = None  # None: now

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from service.estimation.answer import Estimate, Infeasible
 from service.estimation.hardware import Machine
-from service.ranking.cost import HOURS_PER_DAY, Tariff, interruption_growth, tariff_of_ways
+from service.ranking.cost import HOURS_PER_DAY, Tariff, tariff_of_ways
+from service.ranking.data import Data, data_of
 from service.ranking.offers import Bools, Estimates, Floats, Integers, Offers
 from service.ranking.option import CloudOffer
 from service.ranking.request import Per, RankingRequest, Rig
 
+SHARED = ("rigs", "offers", "items", "reasons", "data")  # by all ways; every other field is a column
 OVER_DEADLINE, OVER_BUDGET = "over_deadline", "over_budget"
 
 
@@ -30,6 +32,7 @@ class Ways:
     offers: Offers  # the whole market; a way beyond the rigs is a row of it
     items: tuple[Estimate | Infeasible, ...]  # of the rigs, then of the market's machines
     reasons: tuple[str | None, ...]  # what the codes in `reason` mean; the first is None: ranked
+    data: Data  # what every way stores and moves
 
     way: Integers
     item: Integers
@@ -48,12 +51,17 @@ class Ways:
 
     def __getitem__(self, chosen: NDArray[np.intp]) -> Ways:
         """These ways only, in this order."""
-        columns = [field.name for field in fields(self) if field.name not in ("rigs", "offers", "items", "reasons")]
+        columns = [field.name for field in fields(self) if field.name not in SHARED]
         return replace(self, **{name: getattr(self, name)[..., chosen] for name in columns})
 
     def days(self, place: int) -> Floats:
         """P10, P50, P90."""
         return self.hours[:, place] / HOURS_PER_DAY
+
+    def beside_rent_usd(self, place: int) -> float:
+        """What disk and traffic cost (P50)."""
+        here = np.array([place])
+        return float(self.tariff[here].beside_rent(self.hours[1, here])[0])
 
     @property
     def is_local(self) -> Bools:
@@ -99,9 +107,10 @@ def weigh(request: RankingRequest, offers: Offers, estimates: Estimates, rig_est
     rows = np.flatnonzero(keep)
     rigs = len(request.rigs)
     item = np.r_[np.arange(rigs), rigs + offers.machine.codes[rows]]
-    growth = np.r_[np.zeros(rigs), np.where(offers.is_spot[rows], interruption_growth(), 0.0)]
+    growth = np.r_[np.zeros(rigs), offers.growth[rows]]
     hours = np.hstack([rig_estimates.hours, estimates.hours])[:, item] * (1 + growth)
-    tariff = tariff_of_ways(request.rigs, offers.usd_per_hour[rows])
+    data = data_of(request)
+    tariff = tariff_of_ways(request.rigs, offers, rows, hours[1, rigs:], data)
     can_run = np.isfinite(hours[1])
     cost = np.where(can_run, tariff.cost(np.where(can_run, hours, 0.0)), np.inf)
     waiting = np.where(can_run, hours[1], 0.0) / HOURS_PER_DAY * request.usd_per_day
@@ -113,6 +122,7 @@ def weigh(request: RankingRequest, offers: Offers, estimates: Estimates, rig_est
         reasons=reasons,
         way=np.r_[np.arange(rigs), rigs + rows],
         item=item,
+        data=data,
         growth=growth,
         tariff=tariff,
         hours=hours,

@@ -35,6 +35,7 @@ OWN_MODEL: Final = (
 OWN_RIG: Final = (
     *("host_watts", "gpu_watts", "measured_tokens_per_s", "purchase_usd", "resale_usd", "lifetime_months"),
 )
+DATA: Final = ("storage_gb", "egress_gb", "ingress_gb")
 NOT_IN_FORM: Final = ("region", "max_age_hours", "limit", "lang", "x", "y")  # carried on: a link keeps its meaning
 
 
@@ -71,6 +72,9 @@ LABELS: Final = {
     "deadline_days": _("Done within"),
     "budget_usd": _("Spend at most"),
     "usd_per_day": _("A day of waiting"),
+    "storage_gb": _("On its disk, GB"),
+    "egress_gb": _("Sent home, GB"),
+    "ingress_gb": _("Downloaded, GB"),
     "method": _("Estimate by"),
     "sort": _("Sort by"),
     "per": _("One row per"),
@@ -112,6 +116,9 @@ BOUNDS: Final = {
     "deadline_days": Bounds(0, 36_500, above=True),
     "budget_usd": Bounds(0, 1e12, above=True),
     "usd_per_day": Bounds(0, 1e9),
+    "storage_gb": Bounds(0, 1e9),
+    "egress_gb": Bounds(0, 1e9),
+    "ingress_gb": Bounds(0, 1e9),
     "layers": Bounds(1, 10_000, whole=True),
     "width": Bounds(1, 1e6, whole=True),
     "heads": Bounds(1, 10_000, whole=True),
@@ -223,7 +230,7 @@ class Form:
 
     def has_any(self, names: str) -> bool:
         """Whether a fold of the form holds something: then it is open."""
-        wanted = {"rig": OWN_RIG, "model": OWN_MODEL}[names]
+        wanted = {"rig": OWN_RIG, "model": OWN_MODEL, "data": DATA}[names]
         return any(self.typed(name) or self.errors(name) for name in wanted)
 
     # What was wrong --------------------------------------------------------------------------------------------------

@@ -235,6 +235,7 @@ def _bounds(name: str) -> dict[str, Any]:
         "max_gpus": {"minimum": 1, "maximum": MOST_GPUS},
         "electricity_usd_per_kwh": {"minimum": 0, "maximum": 10},
         "usd_per_day": {"minimum": 0},
+        **{name: {"minimum": 0, "maximum": 1e9} for name in ("storage_gb", "egress_gb", "ingress_gb")},
         "deadline_days": {"exclusive_minimum": 0},
         "budget_usd": {"exclusive_minimum": 0},
         "max_age_hours": {"exclusive_minimum": 0},

@@ -147,6 +147,7 @@ GLOBALS: Final = {
     "breakdown": _worded(lambda option, language: words.breakdown(option, language=language)),
     "evidence": _worded(words.evidence),
     "part_words": _worded(words.part),
+    "unit_words": _worded(words.unit),
     "plan": _worded(words.plan),
     "pricing_words": _worded(words.pricing),
     "reason": _worded(words.reason),

@@ -19,7 +19,7 @@ from service.presentation.charts.lines import Line, Point, Upright
 from service.presentation.language import Language
 from service.presentation.numbers import TimeScale, time_scale
 from service.presentation.words import HIGHEST_USD_PER_KWH, times
-from service.ranking.break_even import runs_to_repay_purchase
+from service.ranking.break_even import beside_rent_usd, cloud_usd_per_gpu_hour, runs_to_repay_purchase
 from service.ranking.cost import usd_per_hour_of_hardware
 from service.ranking.describe import rig_title
 from service.ranking.option import Option, Ranking
@@ -108,14 +108,23 @@ class Sides:
         return self.local.hours * (self.rig.watts / 1000 * usd_per_kwh + self.wear)
 
     def cloud_usd(self, usd_per_gpu_hour: float) -> Interval:
-        assert self.cloud.offer is not None
-        return self.cloud.cost_usd * (usd_per_gpu_hour * self.cloud.machine.gpu_count / self.cloud.offer.usd_per_hour)
+        """What the rented run costs at this rent; its disk and its traffic cost what they do."""
+        change, beside, now = usd_per_gpu_hour / self.rent, beside_rent_usd(self.cloud), self.cloud.cost_usd
+        sides = ((now.p10, beside.p10), (now.p50, beside.p50), (now.p90, beside.p90))
+        return Interval(*((usd - other) * change + other for usd, other in sides))
 
     @property
     def rent(self) -> float:
         """What an hour of one GPU is rented for now."""
         assert self.cloud.offer is not None
         return self.cloud.offer.usd_per_hour / self.cloud.machine.gpu_count
+
+    @property
+    def crossing_rent(self) -> float | None:
+        """The rent at which both cost the same. None: disk and traffic alone cost more than owning."""
+        assert self.cloud.offer is not None
+        cloud, local, beside = self.cloud.cost_usd.p50, self.local.cost_usd.p50, beside_rent_usd(self.cloud).p50
+        return cloud_usd_per_gpu_hour(self.cloud.offer, cloud, beside, local)
 
     def runs_at_home(self, runs: float) -> Interval:
         """What so many runs cost with a card that is bought for them."""
@@ -249,12 +258,14 @@ def _electricity(sides: Sides, said: Language) -> Crossing:
 
 def _rent(sides: Sides, said: Language) -> Crossing:
     now = sides.rent
-    crossing = sides.local.cost_usd.p50 / sides.cloud.cost_usd.p50 * now
+    crossing = sides.crossing_rent or 0.0
     cloud = f"{sides.cloud.machine.gpu_count}× {sides.cloud.machine.gpu}"
     slots = {"gpu": _gpu(sides), "cloud": cloud, "here": said.usd_rate(now), "there": said.usd_rate(crossing)}
     form = _("Renting {cloud} costs less than your {gpu} below {there} for a GPU and hour; it is {here} now.")
-    if crossing <= 0:
+    if sides.local.cost_usd.p50 <= 0:
         form = _("Owning is free: no rent is low enough.")
+    elif crossing <= 0:
+        form = _("Disk and traffic alone cost more than your {gpu}: no rent is low enough.")
     return _crossing(
         sides,
         said,

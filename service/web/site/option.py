@@ -83,7 +83,10 @@ SURE: Final = {  # by the tier of the evidence
     "reference": _("The hours are those of one measured run, scaled to the {gpu}: memory is not checked."),
 }
 ORDERS: Final = {"cost": _("by cost"), "days": _("by days"), "score": _("by score")}
-BILL: Final = ("compute", "electricity", "hardware", "interruptions", "setup", "minimum", "storage", "egress")
+BILL: Final = (
+    *("compute", "electricity", "hardware", "interruptions", "setup", "minimum", "rounding"),
+    *("storage", "egress", "ingress"),
+)
 
 
 @get("/option", include_in_schema=False, opt=PAST_PRICES)
