@@ -16,7 +16,7 @@ import structlog
 
 from service.commands.answering import BadInput, Failed, flag
 from service.database import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable
-from service.parameters import PARAMETERS, InvalidParameters, Parameter
+from service.parameters import MACHINE, OWN_MODEL, PARAMETERS, PLAN, InvalidParameters, Parameter
 from service.settings import InvalidSetting
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -52,7 +52,7 @@ def _refuse(sentence: str, status: int) -> int:
 
 def _option(field: str) -> str:
     """A parameter as it is typed here; the path in a request's file stays as it is."""
-    is_flag = field in {parameter.name for parameter in PARAMETERS}
+    is_flag = field in {parameter.name for parameter in (*PARAMETERS, *MACHINE)}
     return flag(field) if is_flag else f"{field}:"
 
 
@@ -85,17 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     rank = command("rank", "Rank every way to run a workload by cost and days.")
-    for parameter in PARAMETERS:
-        _add(rank, parameter)
+    _add(rank, PARAMETERS)
     rank.add_argument("--explain", metavar="ID", help="print the bill and hours of one option, by its id or place")
     rank.add_argument("--json", action="store_true", help="print what the API answers")
 
     estimate = command("estimate", "Hours on one machine, without a price; needs no database.")
-    estimate.add_argument("--workload", metavar="SLUG", help="what to train (default: nanochat-d32)")
-    estimate.add_argument("--gpu", help="for example: A100 SXM 80GB; auto: the cards of this machine")
-    estimate.add_argument("--gpus", metavar="COUNT", help="how many of them train together (default: 1)")
-    estimate.add_argument("--host-memory-gb", metavar="GB", help="RAM of the machine, for what is offloaded")
-    estimate.add_argument("--method", help="model (default) or ratio")
+    asked = ("workload", "method", *OWN_MODEL, *PLAN)
+    _add(estimate, [*MACHINE, *(parameter for parameter in PARAMETERS if parameter.name in asked)])
     estimate.add_argument("--log", metavar="FILE", help="a training log of yours, carried on to the workload's tokens")
     estimate.add_argument("--request", metavar="FILE", help="a body as /api/v1/estimates takes it; - is standard input")
     estimate.add_argument("--explain", action="store_true", help="show the parts of a step and of the memory")
@@ -148,17 +144,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    """A parameter of the API as an option; its value is checked where the API's are."""
-    if parameter.name == "explain":
-        return  # here it names one option
+def _add(parser: argparse.ArgumentParser, parameters: Sequence[Parameter]) -> None:
+    """Parameters of the API as options; their values are checked where the API's are."""
+    model = parser.add_argument_group("a model of your own, which is --workload own")
+    plan = parser.add_argument_group("the plan: what is not pinned is searched")
+    for parameter in parameters:
+        if parameter.name != "explain":  # here it names one option
+            name = parameter.name
+            _add_one(model if name in OWN_MODEL else plan if name in PLAN else parser, parameter)
+
+
+def _add_one(options: argparse._ActionsContainer, parameter: Parameter) -> None:
     said = f" (default: {parameter.default})" if parameter.default else ""
     choices = f"; one of {', '.join(parameter.choices)}" if parameter.choices else ""
-    parser.add_argument(
+    options.add_argument(
         flag(parameter.name),
         dest=parameter.name,
         action="append",
-        metavar={"number": "NUMBER", "whole": "COUNT"}.get(parameter.type, "TEXT"),
+        metavar={"number": "NUMBER", "whole": "COUNT", "flag": "true|false"}.get(parameter.type, "TEXT"),
         help=f"{parameter.meaning}{choices}{'; repeats' if parameter.repeats else ''}{said}".replace("%", "%%"),
     )
 

@@ -111,6 +111,11 @@ def test_one_option_explained_adds_up_to_its_cost(environment: dict[str, str]) -
         (["rank", "--deadline-days", "-3"], "--deadline-days must be a number above 0"),
         (["rank", "--colour", "red"], "--colour"),
         (["rank", "--layers", "22"], "--layers describes a model of your own: add --workload own"),
+        (["rank", "--micro-batch", "0"], "--micro-batch must be a whole number"),
+        (["estimate", "--gpu", "RTX 4070", "--layers", "22"], "--layers describes a model of your own"),
+        (["estimate", "--gpu", "H100 SXM", "--tensor-parallel", "3"], "--tensor-parallel 3 does not divide 16 heads"),
+        (["estimate", "--gpu", "H100 SXM", "--interconnect", "nvlnk"], "--interconnect must be one of none, nvlink"),
+        (["estimate", "--log", "train.log", "--micro-batch", "4"], "--micro-batch does not go with --log"),
         (["estimate"], "--gpu must name a GPU"),
         (["estimate", "--log", "train.log", "--gpu", "RTX 4070"], "--gpu does not go with --log"),
         (["estimate", "--request", "x.json", "--workload", "gpt2-124m"], "--workload does not go with --request"),
@@ -192,6 +197,40 @@ def test_an_estimate_needs_no_database() -> None:
 
     assert anchor["hours"]["p50"] == pytest.approx(33)
     assert anchor["fits"]
+
+
+def test_an_estimate_takes_as_options_what_a_request_says() -> None:
+    cards: dict[str, Any] = {"gpu": "A100 SXM 80GB", "gpu_count": 16, "gpus_per_node": 4, "interconnect": "pcie"}
+    machine = {**cards, "network_gbit_s": 25, "host_memory_gb": 512}
+    shapes: dict[str, Any] = {"layers": 22, "width": 2048, "heads": 32, "vocabulary": 32000, "seq_len": 2048}
+    model = {**shapes, "kv_heads": 4, "ffn_gated": True}
+    plan = {"micro_batch": 2, "sharding": "fsdp", "offload": ["optimizer"], "compiled": False}
+    body = {"workload": {"model": model, "tokens": 2e10}, "machines": [{**machine, "plan": plan}]}
+
+    asked = answer("estimate", "--request", "-", env=NO_DATABASE, stdin=json.dumps(body))
+    described = options(machine | model | plan | {"workload": "own", "tokens": 2e10})
+    typed = answer("estimate", *described, env=NO_DATABASE)
+
+    assert typed == asked
+    assert typed[0]["plan"]["offload"] == ["optimizer"]
+
+
+def options(said: dict[str, Any]) -> list[str]:
+    """As they are typed: --gpus 16 --compiled false."""
+    flags = {name: "--gpus" if name == "gpu_count" else f"--{name.replace('_', '-')}" for name in said}
+    values = {
+        name: value if isinstance(value, list) else [json.dumps(value).strip('"')] for name, value in said.items()
+    }
+    return [word for name in said for value in values[name] for word in (flags[name], value)]
+
+
+def test_a_machine_s_own_measurement_goes_over_the_model() -> None:
+    machine = options({"gpu": "RTX 4070", "measured_tokens_per_s": 5000, "micro_batch": 1})
+
+    (measured,) = answer("estimate", *machine, env=NO_DATABASE)
+
+    assert measured["evidence"]["tier"] == "measured"
+    assert measured["tokens_per_s_per_gpu"]["p50"] == pytest.approx(5000)
 
 
 def test_a_request_on_standard_input_is_answered_in_its_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from service import catalogue
 from service.parameters import (
     PARAMETERS,
+    PLAN,
     FieldError,
     InvalidParameters,
     Vocabulary,
@@ -273,6 +275,137 @@ def test_cuts_are_pinned_with_the_rest_of_a_plan() -> None:
     ((asked, _),) = estimates_request(body, VOCABULARY).questions
 
     assert asked.plan.cut == (8, 4, 2)
+
+
+# A plan that is pinned -----------------------------------------------------------------------------------------------
+
+PINS = {
+    "micro_batch": ("4", 4),
+    "activation_checkpointing": ("full", "full"),
+    "optimizer": ("adamw_8bit", "adamw_8bit"),
+    "offload": (["optimizer", "gradients"], ["gradients", "optimizer"]),
+    "sharding": ("fsdp", "fsdp"),
+    "compiled": ("false", False),
+    "flash_attention": ("yes", True),
+    "tensor_parallel": ("2", 2),
+    "pipeline_parallel": ("2", 2),
+    "context_parallel": ("2", 2),
+    "virtual_stages": ("2", 2),
+}
+
+
+def test_a_plan_is_pinned_by_its_names_in_a_query_as_by_an_object_in_a_body() -> None:
+    plan = {name: said for name, (_, said) in PINS.items()}
+
+    asked = read(**{name: typed for name, (typed, _) in PINS.items()})
+
+    assert set(PINS) == {field.name for field in fields(asked.workload.plan)} == set(PLAN)
+    assert None not in astuple(asked.workload.plan)
+    assert ranking_request_from_body({"plan": plan}, VOCABULARY, NOW) == asked
+    assert ranking_request_from_body(plan, VOCABULARY, NOW) == asked
+
+
+def test_what_is_pinned_beside_a_workload_goes_over_its_own_plan() -> None:
+    workload = {"model": MODEL, "tokens": 1e9, "plan": {"micro_batch": 2, "sharding": "fsdp"}}
+
+    plan = ranking_request_from_body({"workload": workload, "plan": {"micro_batch": 4}}, VOCABULARY, NOW).workload.plan
+
+    assert (plan.micro_batch, plan.sharding) == (4, "fsdp")
+
+
+def test_nothing_is_offloaded_by_none_in_a_query_and_by_an_empty_list_in_a_body() -> None:
+    nothing = read(offload="none")
+
+    assert nothing.workload.plan.offload == ()
+    assert ranking_request_from_body({"offload": []}, VOCABULARY, NOW) == nothing
+    assert "none alone" in errors_of(offload=["none", "optimizer"])["offload"]
+
+
+def test_the_optimizer_of_ones_own_model_is_its_rule_and_of_a_known_one_a_pin() -> None:
+    seven_billion = {"layers": "32", "width": "4096", "heads": "32", "vocabulary": "32000", "seq_len": "2048"}
+
+    own = read(workload="own", **seven_billion, tokens="1e9", optimizer="lion").workload
+    known = read(optimizer="lion").workload
+
+    assert (own.optimizer, own.plan.optimizer) == ("lion", None)
+    assert (known.optimizer, known.plan.optimizer) == ("muon", "lion")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("micro_batch", "0", "whole number from 1"),
+        ("sharding", "zero3", "one of none, ddp, zero1, zero2, fsdp"),
+        ("offload", "disk", "optimizer, gradients, activations, parameters, none"),
+        ("compiled", "perhaps", "true or false"),
+        ("tensor_parallel", "3", "does not divide 16 heads"),
+        ("context_parallel", "7", "does not divide a sequence of 2048 tokens"),
+    ],
+)
+def test_a_pin_that_cannot_be_is_named_in_a_query(name: str, value: str, right: str) -> None:
+    errors = errors_of(**{name: value})
+
+    assert list(errors) == [name]
+    assert right in errors[name]
+
+
+def test_every_shape_that_a_body_may_give_can_be_given_in_a_query() -> None:
+    mixture: dict[str, Any] = {
+        **MODEL,
+        "kv_heads": 8,
+        "head_width": 64,
+        "ffn_width": 1408,
+        "ffn_gated": True,
+        "tied_embeddings": False,
+    }
+    mixture |= {"attention_window": 1024, "active_parameters": 2e9, "parameters": 2e10}
+
+    asked = read(workload="own", tokens="1e9", **{name: str(value).lower() for name, value in mixture.items()})
+
+    assert asked == ranking_request_from_body({"workload": {"model": mixture, "tokens": 1e9}}, VOCABULARY, NOW)
+
+
+def test_a_plan_of_which_the_answer_knows_nothing_is_told() -> None:
+    measured = {"workload": {"reference": {"gpu": "H100 SXM", "hours": 3}}, "plan": {"micro_batch": 4}}
+
+    assert read(micro_batch="4").notes == ()
+    assert "method ratio" in read(micro_batch="4", method="ratio").notes[0]
+    assert "without the shapes" in ranking_request_from_body(measured, VOCABULARY, NOW).notes[0]
+
+
+# Names that nobody reads ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"micro_batch_size": 4}, "micro_batch_size is not read and has no effect; nearest: micro_batch"),
+        ({"plan": {"checkpointing": "full"}}, "plan.checkpointing * activation_checkpointing"),
+        ({"workload": {"model": {**MODEL, "n_layers": 3}, "tokens": 1e9}}, "workload.model.n_layers * layers"),
+        (
+            {"workload": {"model": MODEL, "tokens": 1e9, "token_per_step": 9}},
+            "workload.token_per_step * tokens_per_step",
+        ),
+        ({"rigs": [{"gpu": "RTX 4070", "gpus": 2}]}, "rigs[0].gpus * gpu"),
+        ({"layers": 12}, "layers has no effect: it describes a model of your own, which is workload own"),
+        ({"colour": "blue", "rigs": [{"gpu": "RTX 4070", "id": 7}]}, None),
+    ],
+)
+def test_a_name_that_nobody_reads_is_told_where_it_is_near_a_known_one(body: object, said: str | None) -> None:
+    notes = ranking_request_from_body(body, VOCABULARY, NOW).notes
+
+    assert notes == (() if said is None else (said.replace("*", "is not read and has no effect; nearest:"),))
+
+
+def test_the_notes_of_an_estimate_are_those_on_its_machine_and_on_all() -> None:
+    machines = [{"gpu": "RTX 4090", "plan": {"micro_batchs": 2}}, {"gpu": "RTX 4090", "micro_batch": 2}]
+
+    asked = estimates_request({"workload": "nanochat-d32", "explian": True, "machines": machines}, VOCABULARY)
+
+    assert [[note.split()[0] for note in notes] for notes in asked.notes] == [
+        ["explian", "machines[0].plan.micro_batchs"],
+        ["explian", "machines[1].micro_batch"],
+    ]
 
 
 @pytest.mark.parametrize("machines", [None, [], {}, [3]])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
+from service.parameters import OWN_MODEL, OWN_WORKLOAD
 
 
 class BadInput(Exception):
@@ -22,7 +26,19 @@ def print_json(value: object) -> None:
 
 def flag(name: str) -> str:
     """A parameter as it is typed: --min-gpus."""
-    return f"--{name.replace('_', '-')}"
+    return "--gpus" if name == "gpu_count" else f"--{name.replace('_', '-')}"
+
+
+def typed(options: argparse.Namespace) -> dict[str, list[str]]:
+    """The parameters among the options; they are the ones that may be typed more than once."""
+    return {name: values for name, values in vars(options).items() if isinstance(values, list)}
+
+
+def refuse_idle_model(given: Mapping[str, Sequence[str]]) -> None:
+    """A description of a model that is not asked about: the answer would be to another question."""
+    idle = [flag(name) for name in OWN_MODEL if name in given]
+    if idle and given.get("workload", [""])[-1] != OWN_WORKLOAD:
+        raise BadInput(f"{idle[0]} describes a model of your own: add --workload {OWN_WORKLOAD}")
 
 
 def content_of(file: str) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from service import catalogue as known
 from service import own_rig
-from service.commands.answering import BadInput, Failed, content_of, flag, print_json
+from service.commands.answering import BadInput, Failed, content_of, flag, print_json, refuse_idle_model, typed
 from service.estimation.answer import Estimate, Infeasible
 from service.estimation.estimate import Estimator
 from service.estimation.explain import explain
@@ -16,8 +18,14 @@ from service.estimation.hardware import Machine
 from service.estimation.logs import UnreadableLog
 from service.estimation.several import explain_count
 from service.estimation.workload import Workload
-from service.parameters import InvalidParameters, Vocabulary, estimates_request
-from service.parameters.vocabulary import DEFAULT_WORKLOAD
+from service.parameters import (
+    OWN_MODEL,
+    EstimatesRequest,
+    Vocabulary,
+    estimate_request,
+    estimates_request,
+    workload_in,
+)
 from service.presentation import terminal
 from service.presentation.answers import machine_estimate
 from service.this_machine import NoCards, this_machine
@@ -25,31 +33,30 @@ from service.this_machine import NoCards, this_machine
 
 def run(options: argparse.Namespace) -> None:
     """Hours on one machine, or for a file of machines."""
-    catalogue = known.load()
-    _refuse_idle(options)
+    catalogue, given = known.load(), typed(options)
+    _refuse_idle(options, given)
     if options.log:
-        _by_log(options, catalogue)
+        _by_log(options, given, Vocabulary(catalogue=catalogue))
         return
-    body = _body_of_request(options)
-    try:
-        request = estimates_request(body, Vocabulary(catalogue=catalogue))
-    except InvalidParameters as invalid:
-        raise invalid if options.request else BadInput(_as_typed(invalid)) from invalid
+    request = _asked(options, given, Vocabulary(catalogue=catalogue))
     estimator = Estimator(catalogue.efficiencies, catalogue.runs)
     answers = [estimator.estimate(workload, machine, request.method) for workload, machine in request.questions]
+    every = zip(request.questions, request.notes, answers, strict=True)
     if options.json:
         print_json(
             [
                 machine_estimate(
-                    machine, answer, explain(estimator, workload, machine, answer) if options.explain else None
+                    machine, answer, explain(estimator, workload, machine, answer) if options.explain else None, notes
                 )
-                for (workload, machine), answer in zip(request.questions, answers, strict=True)
+                for (workload, machine), notes, answer in every
             ]
         )
         return
-    for (workload, machine), answer in zip(request.questions, answers, strict=True):
+    for (workload, machine), notes, answer in every:
         title = f"{workload.name} on {machine.gpu_count}× {machine.gpu.name}"
         terminal.print_estimate(title, answer, options.explain)
+        for note in notes:
+            terminal.print_line(f"  {note}")
         if options.explain:
             _print_why(estimator, workload, machine, answer)
 
@@ -61,26 +68,24 @@ def _print_why(estimator: Estimator, workload: Workload, machine: Machine, answe
         terminal.print_explanation(explanation)
 
 
-def _refuse_idle(options: argparse.Namespace) -> None:
+def _refuse_idle(options: argparse.Namespace, given: Mapping[str, Sequence[str]]) -> None:
     """What would have no effect is refused, since the answer would be to another question."""
-    machine = ("gpu", "gpus", "host_memory_gb", "method")
+    refuse_idle_model(given)
+    described = [name for name in given if name not in ("workload", *OWN_MODEL)]
     for source, others, why in (
-        ("log", ("request", *machine), "the log has the pace of its own machine"),
-        ("request", ("workload", *machine), "the file says all of it"),
+        ("log", [*described, *(["request"] if options.request else [])], "the log has the pace of its own machine"),
+        ("request", given, "the file says all of it"),
     ):
-        idle = [flag(name) for name in others if getattr(options, name) is not None]
+        idle = [flag(name) for name in others]
         if getattr(options, source) and idle:
             raise BadInput(f"{idle[0]} does not go with {flag(source)}: {why}")
 
 
-def _by_log(options: argparse.Namespace, catalogue: known.Catalogue) -> None:
+def _by_log(options: argparse.Namespace, given: Mapping[str, Sequence[str]], vocabulary: Vocabulary) -> None:
     """The owner's own steps, carried on to the tokens of a workload."""
     text = content_of(options.log).decode(errors="replace")
-    slug = options.workload or DEFAULT_WORKLOAD
-    if slug not in catalogue.workloads:
-        raise BadInput(f"--workload {slug} is not known; known: {', '.join(catalogue.workloads)}")
     try:
-        answer, estimated = own_rig.by_log(text, catalogue.workloads[slug])
+        answer, estimated = own_rig.by_log(text, workload_in(given, vocabulary))
     except UnreadableLog as error:
         raise BadInput(f"--log {options.log}: {error}") from error
     if options.json:
@@ -89,58 +94,41 @@ def _by_log(options: argparse.Namespace, catalogue: known.Catalogue) -> None:
     terminal.print_estimate(f"{answer.workload} at the pace of {options.log}", estimated, options.explain)
 
 
-def _body_of_request(options: argparse.Namespace) -> object:
+def _asked(options: argparse.Namespace, given: Mapping[str, Sequence[str]], vocabulary: Vocabulary) -> EstimatesRequest:
     if options.request:
-        try:
-            return msgspec.json.decode(content_of(options.request))
-        except msgspec.DecodeError as error:
-            raise BadInput(f"--request {options.request}: not JSON: {error}") from error
-    return {
-        "workload": options.workload or DEFAULT_WORKLOAD,
-        "method": options.method,
-        "machines": _machines(options),
-    }
+        return estimates_request(_content(options.request), vocabulary)
+    each = [estimate_request(machine, vocabulary) for machine in _machines(given)]
+    questions = tuple(question for request in each for question in request.questions)
+    return replace(each[0], questions=questions, notes=tuple(notes for request in each for notes in request.notes))
 
 
-def _machines(options: argparse.Namespace) -> list[dict[str, object]]:
-    if not options.gpu:
+def _content(file: str) -> object:
+    try:
+        return msgspec.json.decode(content_of(file))
+    except msgspec.DecodeError as error:
+        raise BadInput(f"--request {file}: not JSON: {error}") from error
+
+
+def _machines(given: Mapping[str, Sequence[str]]) -> list[Mapping[str, Sequence[str]]]:
+    """The machine that was typed, or all that stand here; what was typed of them goes over what was found."""
+    name = given.get("gpu", [""])[-1].strip()
+    if not name:
         raise BadInput("--gpu must name a GPU, such as RTX 4070; or give --request FILE, or --log FILE")
-    if options.gpu.strip().lower() == own_rig.AUTO:
-        return _machines_here()
-    count, host_memory_gb = _number(options.gpus), _number(options.host_memory_gb)
-    return [{"gpu": options.gpu, "gpu_count": count, "host_memory_gb": host_memory_gb}]
-
-
-def _machines_here() -> list[dict[str, object]]:
-    """The cards of this machine as a body describes them."""
+    if name.lower() != own_rig.AUTO:
+        return [given]
     try:
         found = this_machine(known.load())
     except NoCards as error:
         raise Failed(f"--gpu auto: {error}") from error
     own_rig.say(found)
-    return [
-        {
-            "gpu": one.machine.gpu.name,
-            "gpu_count": one.machine.gpu_count,
-            "interconnect": one.machine.interconnect,
-            "host_memory_gb": one.machine.host_memory_gb,
-        }
-        for one in found
-    ]
+    return [{**_as_typed(one.machine), **given, "gpu": [one.machine.gpu.name]} for one in found]
 
 
-def _as_typed(invalid: InvalidParameters) -> str:
-    typed = {
-        "machines[0].gpu": "--gpu",
-        "machines[0].gpu_count": "--gpus",
-        "machines[0].host_memory_gb": "--host-memory-gb",
+def _as_typed(machine: Machine) -> dict[str, list[str]]:
+    said = {
+        "gpu_count": machine.gpu_count,
+        "gpus_per_node": machine.gpus_per_node,
+        "interconnect": machine.interconnect,
+        "host_memory_gb": machine.host_memory_gb,
     }
-    return "; ".join(f"{typed.get(error.field, '--' + error.field)} {error.message}" for error in invalid.errors)
-
-
-def _number(text: str | None) -> object:
-    """A number as JSON has it; anything else stays as it was typed, and is refused by name."""
-    try:
-        return None if text is None else msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
+    return {name: [str(value)] for name, value in said.items() if value is not None}

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from providers import discover
 from service import catalogue as known
 from service import own_rig, store
-from service.commands.answering import BadInput, Failed, flag, print_json
+from service.commands.answering import BadInput, Failed, print_json, refuse_idle_model, typed
 from service.commands.filling import fill_if_empty
 from service.database import open_database
 from service.estimation.estimate import Estimator
 from service.market import Market, RememberingEstimator, current_ranking, find_option, load_market
-from service.parameters import OWN_WORKLOAD, InvalidParameters, Vocabulary, ranking_request, saved_workload
-from service.parameters.workloads import MODEL, REFERENCE, TRAINING
+from service.parameters import InvalidParameters, Vocabulary, ranking_request, saved_workload
 from service.presentation import terminal
 from service.ranking.option import Option
 from service.ranking.request import RankingRequest
@@ -30,9 +29,8 @@ PRICES_KNOW = frozenset({"provider", "region", "cloud_country"})  # values that 
 async def run(options: argparse.Namespace) -> None:
     """The ranking, or with --explain one option of it."""
     settings, catalogue, now = Settings.from_environment(), known.load(), datetime.now(UTC)
-    typed = {name: values for name, values in vars(options).items() if isinstance(values, list)}
-    given, found = _own_cards(typed)
-    _refuse_idle(given)
+    given, found = _own_cards(typed(options))
+    refuse_idle_model(given)
     _refuse_early(given, Vocabulary(catalogue=catalogue), now, {"workload"} | PRICES_KNOW)
     market, request = await _asked(settings, given, now)
     request = own_rig.as_found(request, found)
@@ -84,13 +82,6 @@ def _own_cards(given: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]]
         return own_rig.with_own_cards(given, known.load())
     except NoCards as error:
         raise Failed(f"--rig auto: {error}") from error
-
-
-def _refuse_idle(given: Mapping[str, Sequence[str]]) -> None:
-    """A description of a model that is not asked about: the answer would be to another question."""
-    idle = [flag(name) for name in (*MODEL, *TRAINING, *REFERENCE) if name in given]
-    if idle and given.get("workload", [""])[-1] != OWN_WORKLOAD:
-        raise BadInput(f"{idle[0]} describes a model of your own: add --workload {OWN_WORKLOAD}")
 
 
 def _refuse_early(

@@ -16,7 +16,7 @@ from service.estimation.workload import Workload
 from service.parameters.machines import MOST_GPUS, described_machine, gpu_of, rigs_of
 from service.parameters.reader import FieldError, InvalidParameters, Reader, nearest, shown
 from service.parameters.vocabulary import PARAMETERS, Vocabulary
-from service.parameters.workloads import described_workload, plan_of, workload_of
+from service.parameters.workloads import described_workload, note_idle_plan, plan_of, workload_of
 from service.ranking.request import Per, Pricing, RankingRequest, Sort
 
 T = TypeVar("T")
@@ -30,12 +30,8 @@ def ranking_request(parameters: Mapping[str, Sequence[str]], vocabulary: Vocabul
 
     Raises InvalidParameters.
     """
-    given: dict[str, Any] = {}
     repeating = {parameter.name for parameter in PARAMETERS if parameter.repeats}
-    for name, values in parameters.items():
-        filled = [value.strip() for value in values if value.strip()]  # an empty parameter counts as absent
-        if filled:
-            given[name] = filled if name in repeating else filled[-1]
+    given = _filled(parameters, repeating)
     return _read(given, lambda reader: _ranking_request(reader, vocabulary, now), from_text=True)
 
 
@@ -52,6 +48,7 @@ class EstimatesRequest:
     """Which hours are asked for: one workload (with the plan pinned for it) and one machine each, in order."""
 
     questions: tuple[tuple[Workload, Machine], ...]
+    notes: tuple[tuple[str, ...], ...]  # on each question: what of it has no effect
     method: Method
     explain: bool = False
 
@@ -59,6 +56,17 @@ class EstimatesRequest:
 def estimates_request(body: object, vocabulary: Vocabulary) -> EstimatesRequest:
     """The body of `/api/v1/estimates`. Raises InvalidParameters."""
     return _read(body, lambda reader: _estimates_request(reader, vocabulary))
+
+
+def estimate_request(parameters: Mapping[str, Sequence[str]], vocabulary: Vocabulary) -> EstimatesRequest:
+    """One machine with what it trains, from a command line: every value is text. Raises InvalidParameters."""
+    given = _filled(parameters, {"offload"})
+    return _read(given, lambda reader: _estimate_request(reader, vocabulary), from_text=True)
+
+
+def workload_in(parameters: Mapping[str, Sequence[str]], vocabulary: Vocabulary) -> Workload:
+    """What is trained, from a command line. Raises InvalidParameters."""
+    return _read(_filled(parameters, ()), lambda reader: workload_of(reader, vocabulary), from_text=True)
 
 
 def workload_from_body(body: object, vocabulary: Vocabulary) -> Workload:
@@ -69,6 +77,12 @@ def workload_from_body(body: object, vocabulary: Vocabulary) -> Workload:
 def saved_workload(slug: str, body: object, catalogue: Catalogue) -> Workload:
     """A workload that was kept earlier, from the body that described it. Raises InvalidParameters."""
     return replace(workload_from_body(body, Vocabulary(catalogue=catalogue)), slug=slug)
+
+
+def _filled(parameters: Mapping[str, Sequence[str]], repeating: Collection[str]) -> dict[str, Any]:
+    """Text as a body: an empty parameter counts as absent, and of one that does not repeat the last counts."""
+    filled = {name: [value.strip() for value in values if value.strip()] for name, values in parameters.items()}
+    return {name: values if name in repeating else values[-1] for name, values in filled.items() if values}
 
 
 def _read(body: object, build: Callable[[Reader], T], *, from_text: bool = False) -> T:
@@ -114,7 +128,18 @@ def _ranking_request(reader: Reader, vocabulary: Vocabulary, now: datetime) -> R
         limit=reader.whole("limit", most=1000) or 50,
         offset=_offset(reader),
     )
+    note_idle_plan(reader, request.workload, request.method)
+    request = replace(request, notes=tuple(_said(note) for note in _notes(reader)))
     return replace(request, pricing=frozenset(pricing)) if pricing else request
+
+
+def _notes(reader: Reader) -> list[FieldError]:
+    """What is known once everything is read."""
+    return [*reader.notes, *reader.ignored()]
+
+
+def _said(note: FieldError) -> str:
+    return f"{note.field} {note.message}"
 
 
 def _known(reader: Reader, name: str, known: Collection[str]) -> frozenset[str]:
@@ -175,17 +200,42 @@ def _offset(reader: Reader) -> int:
 
 def _estimates_request(reader: Reader, vocabulary: Vocabulary) -> EstimatesRequest:
     reader.missing("workload", "must be a slug of /api/v1/workloads or an object")
-    workload = workload_of(reader, vocabulary)
+    workload, method = workload_of(reader, vocabulary), _method(reader)
     machines = reader.objects("machines", most=MOST_MACHINES)
     if not machines and not any(error.field == "machines" for error in reader.errors):
         reader.wrong("machines", 'must list at least one machine, such as {"gpu": "RTX 4070", "gpu_count": 1}')
+    note_idle_plan(reader, workload, method)
     questions = []
     for nested in machines or []:
-        machine = described_machine(nested, vocabulary)
-        plan = plan_of(nested.object("plan"), workload.model) if nested.has("plan") else workload.plan
+        machine, asked = described_machine(nested, vocabulary), workload
+        if nested.has("plan"):
+            asked = replace(workload, plan=plan_of(nested.object("plan"), workload.model))
+            note_idle_plan(nested, asked, method)
         if machine is not None:
-            questions.append((replace(workload, plan=plan), machine))
+            questions.append((asked, machine))
     explain = reader.flag("explain") or False
     if explain and len(machines or []) > MOST_EXPLAINED:
         reader.wrong("explain", f"is for at most {MOST_EXPLAINED} machines at once")
-    return EstimatesRequest(tuple(questions), reader.choice("method", get_args(Method)) or "model", explain)
+    return EstimatesRequest(tuple(questions), _notes_by_machine(reader, len(questions)), method, explain)
+
+
+def _method(reader: Reader) -> Method:
+    method: Method | None = reader.choice("method", get_args(Method))
+    return method or "model"
+
+
+def _notes_by_machine(reader: Reader, machines: int) -> tuple[tuple[str, ...], ...]:
+    """Each machine has the notes on itself, and those on all."""
+    notes: dict[str, list[str]] = {}
+    for note in _notes(reader):
+        of_one = re.match(r"machines\[\d+\]", note.field)
+        notes.setdefault(of_one[0] if of_one else "", []).append(_said(note))
+    return tuple((*notes.get("", ()), *notes.get(f"machines[{place}]", ())) for place in range(machines))
+
+
+def _estimate_request(reader: Reader, vocabulary: Vocabulary) -> EstimatesRequest:
+    workload, method = workload_of(reader, vocabulary), _method(reader)
+    machine = described_machine(reader, vocabulary)
+    note_idle_plan(reader, workload, method)
+    questions = () if machine is None else ((workload, machine),)
+    return EstimatesRequest(questions, _notes_by_machine(reader, len(questions)), method)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+NEAR = 0.65  # of difflib's ratio: `checkpointing` is near activation_checkpointing, `colour` is not near country
+MOST_IGNORED = 20  # names that are looked at, so that a long body costs no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +32,47 @@ class Reader:
     """Reads the fields of one object, and collects what is wrong instead of stopping at the first."""
 
     def __init__(
-        self,
-        given: Mapping[str, Any],
-        *,
-        path: str = "",
-        errors: list[FieldError] | None = None,
-        from_text: bool = False,
+        self, given: Mapping[str, Any], *, path: str = "", from_text: bool = False, within: Reader | None = None
     ) -> None:
         self.given = given
         self.path = path
-        self.errors: list[FieldError] = [] if errors is None else errors
         self.from_text = from_text  # numbers come as text
+        self.errors: list[FieldError] = within.errors if within else []
+        self.notes: list[FieldError] = within.notes if within else []  # what is answered, but not as it may be meant
+        self.readers: list[Reader] = within.readers if within else []  # of all objects of the request
+        self.readers.append(self)
+        self.asked: set[str] = set()  # names that mean something here
+
+    def value(self, name: str) -> Any:
+        self.asked.add(name)
+        return self.given.get(name)
 
     def has(self, name: str) -> bool:
-        return self.given.get(name) is not None
+        return self.value(name) is not None
 
     def wrong(self, name: str, message: str) -> None:
         self.errors.append(FieldError(f"{self.path}{name}", message))
 
+    def note(self, name: str, message: str) -> None:
+        self.notes.append(FieldError(f"{self.path}{name}", message))
+
+    def ignored(self) -> Iterator[FieldError]:
+        """Names that nobody reads, near one that somebody does: what was meant by them is not in the answer."""
+        known = set().union(*(reader.asked for reader in self.readers))
+        unread = ((reader, name) for reader in self.readers for name in reader.given if name not in reader.asked)
+        for reader, name in islice(unread, MOST_IGNORED):
+            if near := _near(name, reader.asked) or _near(name, known):
+                yield FieldError(f"{reader.path}{name[:60]}", f"is not read and has no effect; nearest: {near}")
+
     def text(self, name: str) -> str | None:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None or (isinstance(value, str) and value.strip() and len(value) <= 200):
             return value.strip() if isinstance(value, str) else None
         self.wrong(name, "must be a text of 1 to 200 characters")
         return None
 
     def texts(self, name: str) -> list[str]:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None:
             return []
         values = [value] if isinstance(value, str) else value
@@ -65,7 +83,7 @@ class Reader:
 
     def number(self, name: str, *, above: float | None = None, least: float = 0.0, most: float) -> float | None:
         """A finite number within its bounds: above `above`, or from `least`; up to `most`."""
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None:
             return None
         parsed = _as_number(value, self.from_text)
@@ -79,7 +97,7 @@ class Reader:
         return parsed
 
     def whole(self, name: str, *, least: int = 1, most: int) -> int | None:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None:
             return None
         parsed = _as_number(value, self.from_text)
@@ -89,7 +107,7 @@ class Reader:
         return int(parsed)
 
     def flag(self, name: str) -> bool | None:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None or isinstance(value, bool):
             return value
         if self.from_text and str(value).lower() in ("true", "1", "yes", "on", "false", "0", "no", "off"):
@@ -98,7 +116,7 @@ class Reader:
         return None
 
     def choice(self, name: str, choices: Sequence[str]) -> Any:
-        value = self.given.get(name)
+        value = self.value(name)
         return None if value is None else self.checked_choice(name, value, choices)
 
     def checked_choice(self, name: str, value: object, choices: Sequence[str]) -> Any:
@@ -108,7 +126,7 @@ class Reader:
         return None
 
     def object(self, name: str) -> Reader | None:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None:
             return None
         if isinstance(value, dict):
@@ -117,7 +135,7 @@ class Reader:
         return None
 
     def objects(self, name: str, most: int) -> list[Reader] | None:
-        value = self.given.get(name)
+        value = self.value(name)
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or len(value) > most:
@@ -126,7 +144,12 @@ class Reader:
         return [self.nested(f"{name}[{index}]", item) for index, item in enumerate(value)]
 
     def nested(self, name: str, value: Mapping[str, Any]) -> Reader:
-        return Reader(value, path=f"{self.path}{name}.", errors=self.errors, from_text=self.from_text)
+        return Reader(value, path=f"{self.path}{name}.", from_text=self.from_text, within=self)
+
+    def part(self, names: Iterable[str]) -> Reader:
+        """Some fields of this object, read as one of their own."""
+        some = {name: value for name in names if (value := self.value(name)) is not None}
+        return Reader(some, path=self.path, from_text=self.from_text, within=self)
 
     def missing(self, name: str, message: str) -> None:
         """The field is needed and not there; said once, and not where it is there but wrong."""
@@ -152,6 +175,10 @@ def _as_number(value: object, from_text: bool) -> float | None:
 def shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(name.lower()[:60], sorted(known), n=1, cutoff=NEAR)), "")
 
 
 def nearest(value: object, known: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 from service.catalogue import Catalogue
 from service.estimation.answer import Method
-from service.estimation.workload import Optimizer, Precision, Workload
+from service.estimation.hardware import Interconnect
+from service.estimation.workload import Checkpointing, Offload, Optimizer, Precision, Sharding, Workload
 from service.ranking.offers import Offers
 from service.ranking.request import Per, Pricing, Sort
 
@@ -101,14 +102,41 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "parameters", "of your own model, where it has another number than follows from its shapes", type="number"
     ),
+    Parameter("kv_heads", "of its keys and values, where they are fewer than heads", type="whole"),
+    Parameter("head_width", "of each head, where it is not width / heads", type="whole"),
+    Parameter("ffn_width", "of its feed-forward blocks", type="whole"),
+    Parameter("ffn_gated", "whether these are gated, as SwiGLU is", type="flag"),
+    Parameter("tied_embeddings", "whether the output head is the embedding", type="flag"),
+    Parameter("attention_window", "tokens that a token sees, where not all before it", type="whole"),
+    Parameter("active_parameters", "that a token passes through, of a mixture of experts", type="number"),
     Parameter("tokens", "that it is trained on, such as 2e10", type="number"),
     Parameter("tokens_per_step", "of one optimizer step, where it is not as usual for the size", type="whole"),
     Parameter("precision", "of its matrices", "bf16", get_args(Precision)),
-    Parameter("optimizer", "that trains it", "adamw", get_args(Optimizer)),
     Parameter("reference_gpu", "GPU of a run of it that was measured, such as H100 SXM"),
     Parameter("reference_gpus", "how many of them that run took", "1", type="whole"),
     Parameter("reference_hours", "hours of wall time that run took", type="number"),
+    Parameter("micro_batch", "sequences at once on a GPU; pins the plan, of which the rest is searched", type="whole"),
+    Parameter("activation_checkpointing", "of the plan", choices=get_args(Checkpointing)),
+    Parameter("optimizer", "of the plan; without it your own model has adamw", choices=get_args(Optimizer)),
+    Parameter("offload", "what the plan holds in host RAM", choices=(*get_args(Offload), "none"), repeats=True),
+    Parameter("sharding", "what of the model the plan shares out to several GPUs", choices=get_args(Sharding)),
+    Parameter("compiled", "whether the software is compiled, as torch.compile does", type="flag"),
+    Parameter("flash_attention", "whether attention is fused", type="flag"),
+    Parameter("tensor_parallel", "GPUs that cut each matrix between them", type="whole"),
+    Parameter("pipeline_parallel", "groups of GPUs that hold some of the layers each", type="whole"),
+    Parameter("virtual_stages", "parts of the model that each of these groups has, turn by turn", type="whole"),
+    Parameter("context_parallel", "GPUs that cut each sequence between them", type="whole"),
     Parameter("explain", "add the parts of a step, of the memory and of the bill", "false", type="flag"),
     Parameter("limit", "options on a page, 1 to 1000", "50", type="whole"),
     Parameter("cursor", "next_cursor of the page before"),
+)
+
+MACHINE: tuple[Parameter, ...] = (  # of an estimate without prices
+    Parameter("gpu", "for example: A100 SXM 80GB; auto: the cards of this machine"),
+    Parameter("gpu_count", "how many of them train together", "1", type="whole"),
+    Parameter("gpus_per_node", "how many of them stand in one node", "8, or all where they are fewer", type="whole"),
+    Parameter("interconnect", "of the GPUs in a node, instead of the card's own", choices=get_args(Interconnect)),
+    Parameter("network_gbit_s", "of each GPU between nodes", "400", type="number"),
+    Parameter("host_memory_gb", "RAM of the machine, for what is offloaded", type="number"),
+    Parameter("measured_tokens_per_s", "what the machine was measured to train, instead of the model's", type="number"),
 )

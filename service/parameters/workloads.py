@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Final, get_args
 
+from service.estimation.answer import Method
 from service.estimation.workload import (
     Checkpointing,
     Model,
@@ -25,10 +27,31 @@ from service.parameters.vocabulary import DEFAULT_WORKLOAD, OWN_WORKLOAD, Vocabu
 NO_WORKLOAD = Workload(name="unknown", tokens=None, tokens_per_step=None)  # stands in until its errors are raised
 
 
+MODEL: Final = (
+    *("layers", "width", "heads", "vocabulary", "seq_len", "parameters", "kv_heads", "head_width", "ffn_width"),
+    *("ffn_gated", "tied_embeddings", "attention_window", "active_parameters"),
+)
+TRAINING: Final = ("tokens", "tokens_per_step", "precision")
+REFERENCE: Final = {"reference_gpu": "gpu", "reference_gpus": "gpu_count", "reference_hours": "hours"}
+OWN_MODEL: Final = (*MODEL, *TRAINING, *REFERENCE)  # what of a query describes a model of one's own
+PLAN: Final = tuple(field.name for field in fields(PinnedPlan))
+
+
 def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
-    given = reader.given.get("workload", DEFAULT_WORKLOAD)
-    if given == OWN_WORKLOAD and reader.from_text:
-        return own_workload(reader, vocabulary)
+    """What is asked about, with what is pinned of its plan beside it: by `plan` in a body, or by its names alone."""
+    is_own = reader.value("workload") == OWN_WORKLOAD
+    workload = _own_workload(reader, vocabulary) if is_own else _known_or_described(reader, vocabulary)
+    names = [name for name in PLAN if name != "optimizer" or not is_own]  # which of one's own trains it anyway
+    for beside in (None if reader.from_text else reader.object("plan"), reader.part(names)):
+        if beside is not None:
+            workload = replace(workload, plan=plan_of(beside, workload.model, workload.plan))
+    return workload
+
+
+def _known_or_described(reader: Reader, vocabulary: Vocabulary) -> Workload:
+    if idle := next((name for name in OWN_MODEL if reader.has(name)), None):
+        reader.note(idle, f"has no effect: it describes a model of your own, which is workload {OWN_WORKLOAD}")
+    given = DEFAULT_WORKLOAD if reader.value("workload") is None else reader.value("workload")
     if isinstance(given, dict):
         return described_workload(reader.nested("workload", given), vocabulary)
     known = vocabulary.workload(given) if isinstance(given, str) else None
@@ -38,20 +61,15 @@ def workload_of(reader: Reader, vocabulary: Vocabulary) -> Workload:
     return known or NO_WORKLOAD
 
 
-MODEL: Final = ("parameters", "layers", "width", "heads", "vocabulary", "seq_len")
-TRAINING: Final = ("tokens", "tokens_per_step", "precision", "optimizer")
-REFERENCE: Final = {"reference_gpu": "gpu", "reference_gpus": "gpu_count", "reference_hours": "hours"}
-
-
-def own_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
+def _own_workload(reader: Reader, vocabulary: Vocabulary) -> Workload:
     """What a body says as an object, by parameters of a query; errors go by these."""
-    given = reader.given
-    body: dict[str, object] = {name: given[name] for name in TRAINING if name in given}
-    if model := {name: given[name] for name in MODEL if name in given}:
+    said = {name: value for name in (*OWN_MODEL, "optimizer") if (value := reader.value(name)) is not None}
+    body: dict[str, object] = {name: said[name] for name in (*TRAINING, "optimizer") if name in said}
+    if model := {name: said[name] for name in MODEL if name in said}:
         body["model"] = model
-    if reference := {name: given[flat] for flat, name in REFERENCE.items() if flat in given}:
+    if reference := {name: said[flat] for flat, name in REFERENCE.items() if flat in said}:
         body["reference"] = reference
-    nested = Reader(body, from_text=True)
+    nested = Reader(body, from_text=reader.from_text)
     workload = described_workload(nested, vocabulary)
     reader.errors.extend(FieldError(_flat(error.field), error.message) for error in nested.errors)
     return workload
@@ -151,13 +169,16 @@ def _reference(reader: Reader | None, vocabulary: Vocabulary) -> Reference | Non
 
 
 MOST_CUTS: Final = 1024  # of one kind, as many as GPUs can be asked for
+FREE: Final = PinnedPlan()
+NOTHING: Final = "none"  # is offloaded; in a body an empty list says the same
 
 
-def plan_of(reader: Reader | None, model: Model | None) -> PinnedPlan:
-    """What is fixed of a plan; that it can be is known where the model is."""
+def plan_of(reader: Reader | None, model: Model | None, pinned: PinnedPlan = FREE) -> PinnedPlan:
+    """What is fixed of a plan, over what was `pinned` before; that it can be is known where the model is."""
     if reader is None:
-        return PinnedPlan()
-    plan = _plan_of(reader)
+        return pinned
+    said = _plan_of(reader)
+    plan = replace(pinned, **{name: value for name in PLAN if (value := getattr(said, name)) is not None})
     if model is not None and (reason := why_uncuttable(plan, model)):
         field, _, message = reason.partition(": ")
         reader.wrong(field, message)
@@ -165,12 +186,11 @@ def plan_of(reader: Reader | None, model: Model | None) -> PinnedPlan:
 
 
 def _plan_of(reader: Reader) -> PinnedPlan:
-    offload = [reader.checked_choice("offload", item, get_args(Offload)) for item in reader.texts("offload")]
     return PinnedPlan(
         micro_batch=reader.whole("micro_batch", most=100_000),
         activation_checkpointing=reader.choice("activation_checkpointing", get_args(Checkpointing)),
         optimizer=reader.choice("optimizer", get_args(Optimizer)),
-        offload=tuple(offload) if reader.has("offload") else None,
+        offload=_offload(reader),
         sharding=reader.choice("sharding", get_args(Sharding)),
         compiled=reader.flag("compiled"),
         flash_attention=reader.flag("flash_attention"),
@@ -179,3 +199,23 @@ def _plan_of(reader: Reader) -> PinnedPlan:
         context_parallel=reader.whole("context_parallel", most=MOST_CUTS),
         virtual_stages=reader.whole("virtual_stages", most=MOST_CUTS),
     )
+
+
+def _offload(reader: Reader) -> tuple[Offload, ...] | None:
+    if not reader.has("offload"):
+        return None
+    parts = get_args(Offload)
+    said = {reader.checked_choice("offload", item, (*parts, NOTHING)) for item in reader.texts("offload")}
+    if NOTHING in said and len(said) > 1:
+        reader.wrong("offload", f"must be {NOTHING} alone, or what is offloaded")
+    return tuple(part for part in parts if part in said)
+
+
+def note_idle_plan(reader: Reader, workload: Workload, method: Method) -> None:
+    """A plan is pinned of which the answer knows nothing."""
+    if workload.plan == FREE:
+        return
+    if method == "ratio":
+        reader.note("plan", "has no effect: method ratio scales a measured run, whatever its settings")
+    elif workload.model is None:
+        reader.note("plan", "has no effect: without the shapes of the model a measured run is scaled")

@@ -107,14 +107,22 @@ class MachineEstimate:
 
 
 def machine_estimate(
-    machine: Machine, found: Estimate | Infeasible, explanation: Explanation | None = None
+    machine: Machine,
+    found: Estimate | Infeasible,
+    explanation: Explanation | None = None,
+    notes: tuple[str, ...] = (),  # on the question
 ) -> MachineEstimate:
     """An estimate as it is told. A pinned plan that does not fit keeps its hours, and says what it lacks."""
+    told = _told(machine, found)
+    return replace(told, notes=(*notes, *told.notes), explanation=explanation)
+
+
+def _told(machine: Machine, found: Estimate | Infeasible) -> MachineEstimate:
     if isinstance(found, Estimate):
-        return replace(_estimated(machine, found), explanation=explanation)
+        return _estimated(machine, found)
     if found.estimate is not None:
         told = _estimated(machine, found.estimate, fits=False, lacks_gb=found.lacks_gb or found.estimate.lacks_gb)
-        return replace(told, notes=(found.detail, *told.notes), explanation=explanation)
+        return replace(told, notes=(found.detail, *told.notes))
     left_out = LeftOut(reason=found.reason, detail=found.detail, lacks_gb=found.lacks_gb)
     return MachineEstimate(
         gpu=machine.gpu.name, gpu_count=machine.gpu_count, fits=False, lacks_gb=found.lacks_gb, excluded=left_out

@@ -278,8 +278,8 @@ def _rigs(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Iterat
     for option in ranking.answer.rigs:
         if option.id not in winners:
             yield Sentence(_rig_beside(option, ranking.ranked, scale), about=option)
-    for example in _rigs_left_out(ranking):
-        yield Sentence(_rig_left_out(example, scale.language))
+    for reason, example in _rigs_left_out(ranking):
+        yield Sentence(_rig_left_out(reason, example, scale.language))
 
 
 def _rig_beside(option: Option, ranked: int, scale: TimeScale) -> Markup:
@@ -301,15 +301,17 @@ def _rig_beside(option: Option, ranked: int, scale: TimeScale) -> Markup:
     )
 
 
-def _rigs_left_out(ranking: Ranking) -> Iterator[ExclusionExample]:
-    return (example for left in ranking.excluded for example in left.examples if example.kind == "local")
+def _rigs_left_out(ranking: Ranking) -> Iterator[tuple[str, ExclusionExample]]:
+    return ((left.reason, example) for left in ranking.excluded for example in left.examples if example.kind == "local")
 
 
-def _rig_left_out(example: ExclusionExample, language: Language) -> Markup:
+def _rig_left_out(reason: str, example: ExclusionExample, language: Language) -> Markup:
     gpu = times(example.title, language).removesuffix(".").removeprefix("1× ")
     if example.lacks_gb is None:
         return language.say("Your {gpu}: {why}.", gpu=gpu, why=language.retell(example.detail.rstrip(".")))
     form = _("Your {gpu} cannot train this: it lacks {gb} GB even with the most frugal plan.")
+    if reason == "plan_out_of_memory":
+        form = _("Your {gpu} cannot train this with the plan that you fixed: it lacks {gb} GB.")
     return language.say(form, gpu=gpu, gb=language.gigabytes(example.lacks_gb))
 
 
@@ -406,6 +408,10 @@ def _nothing(ranking: Ranking, request: RankingRequest, scale: TimeScale) -> Mar
     if short:
         least = min(short, key=lambda example: example.lacks_gb or 0.0)
         form = _("<strong>No machine here has enough memory for this model.</strong> Least short: {title}, by {gb} GB.")
+        if any(left.reason == "plan_out_of_memory" for left in ranking.excluded):
+            form = _(
+                "<strong>No machine here has memory for the plan you fixed.</strong> Least short: {title}, by {gb} GB."
+            )
         return language.say(form, title=times(least.title, language), gb=language.gigabytes(least.lacks_gb or 0.0))
     form = _("<strong>No machine here can train this.</strong> For example {title}: {why}.")
     why = language.retell(examples[0].detail.rstrip("."))

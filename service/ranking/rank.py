@@ -241,8 +241,9 @@ def _break_even(standings: Standings) -> BreakEven | None:
 
 
 def _notes(standings: Standings) -> Iterator[str]:
-    """What was assumed for all options alike."""
+    """What has no effect, and what was assumed for all options alike."""
     ways, request = standings.ways, standings.request
+    yield from request.notes
     if not len(ways.offers):
         yield "no prices are known for this time; only your own machines are ranked"
     if not ways.is_local.all():

@@ -64,6 +64,7 @@ class RankingRequest:
     explain: bool = False
     limit: int = 50
     offset: int = 0  # decoded from the opaque cursor
+    notes: tuple[str, ...] = ()  # what was said and has no effect
 
 
 def cursor_of(offset: int) -> str:

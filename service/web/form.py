@@ -13,9 +13,10 @@ import numpy as np
 
 from service.catalogue import Catalogue
 from service.estimation.workload import Optimizer, Precision
-from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_WORKLOAD, PARAMETERS, FieldError
+from service.parameters import DEFAULT_COUNTRY, DEFAULT_RIG, OWN_MODEL, OWN_WORKLOAD, PARAMETERS, PLAN, FieldError
 from service.presentation.language import DEFAULT_CURRENCY, ENGLISH, Language
 from service.presentation.language import marked as _
+from service.presentation.words import OFFLOADED, SHARDING
 from service.ranking.offers import Coded, Offers
 
 Parameters = Mapping[str, Sequence[str]]
@@ -28,10 +29,6 @@ DEFAULTS: Final = {
 }
 NAMES: Final = (*(parameter.name for parameter in PARAMETERS), *PAGE_NAMES)
 NUMBERS: Final = frozenset(parameter.name for parameter in PARAMETERS if parameter.type in ("number", "whole"))
-OWN_MODEL: Final = (
-    *("layers", "width", "heads", "vocabulary", "seq_len", "parameters", "tokens", "tokens_per_step", "precision"),
-    *("optimizer", "reference_gpu", "reference_gpus", "reference_hours"),
-)
 OWN_RIG: Final = (
     *("host_watts", "gpu_watts", "measured_tokens_per_s", "purchase_usd", "resale_usd", "lifetime_months"),
 )
@@ -47,13 +44,30 @@ LABELS: Final = {
     "vocabulary": _("Vocabulary"),
     "seq_len": _("Sequence, tokens"),
     "parameters": _("Parameters"),
+    "kv_heads": _("Heads of keys"),
+    "head_width": _("Width of a head"),
+    "ffn_width": _("Feed-forward width"),
+    "attention_window": _("Window, tokens"),
+    "ffn_gated": _("Gated"),
+    "tied_embeddings": _("Tied embeddings"),
+    "active_parameters": _("Active parameters"),
     "tokens": _("Tokens to train on"),
     "tokens_per_step": _("Tokens per step"),
     "precision": _("Precision"),
-    "optimizer": _("Optimizer"),
     "reference_gpu": _("GPU of that run"),
     "reference_gpus": _("How many"),
     "reference_hours": _("Hours it took"),
+    "micro_batch": _("Micro-batch"),
+    "optimizer": _("Optimizer"),
+    "activation_checkpointing": _("Activation checkpointing"),
+    "offload": _("Held in host RAM"),
+    "sharding": _("Sharding"),
+    "compiled": _("Compiled"),
+    "flash_attention": _("Fused attention"),
+    "tensor_parallel": _("GPUs per matrix"),
+    "context_parallel": _("GPUs per sequence"),
+    "pipeline_parallel": _("Groups of layers"),
+    "virtual_stages": _("Parts of a group"),
     "rig": _("Your machine"),
     "country": _("Country"),
     "electricity_usd_per_kwh": _("Electricity"),
@@ -90,7 +104,26 @@ PRICINGS: Final = {"on_demand": _("On demand"), "spot": _("Spot (may be interrup
 SHORT_PRICINGS: Final = {"on_demand": _("on demand"), "spot": _("spot"), "reserved": _("reserved")}
 METHODS: Final = {"model": _("the physics model"), "ratio": _("scaling a measured run")}
 SORTS: Final = {"cost": _("cost"), "days": _("days"), "score": _("score")}
+CHECKPOINTINGS: Final = {"none": _("none"), "selective": _("selective"), "full": _("full")}
+FLAGS: Final = {"true": _("yes"), "false": _("no")}
 PERS: Final = {"offer": _("offer"), "machine": _("machine of a provider"), "gpu": _("GPU and count")}
+CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
+    "method": METHODS,
+    "sort": SORTS,
+    "per": PERS,
+    "pricing": PRICINGS,
+    "precision": {value: value for value in get_args(Precision)},
+    "optimizer": {value: value.replace("_", " ") for value in get_args(Optimizer)},
+    "activation_checkpointing": CHECKPOINTINGS,
+    "sharding": {"none": _("none"), **SHARDING},
+    "offload": {"none": _("nothing"), **OFFLOADED},
+    **dict.fromkeys(("compiled", "flash_attention", "ffn_gated", "tied_embeddings"), FLAGS),
+}
+FREE: Final = {  # what an empty choice means
+    **dict.fromkeys(("activation_checkpointing", "sharding", "compiled", "flash_attention"), _("not fixed")),
+    **dict.fromkeys(("ffn_gated", "tied_embeddings"), _("as usual")),
+    "optimizer": _("the model's own"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +160,16 @@ BOUNDS: Final = {
     "parameters": Bounds(0, 1e15, above=True),
     "tokens": Bounds(0, 1e18, above=True),
     "tokens_per_step": Bounds(1, 1e9, whole=True),
+    "kv_heads": Bounds(1, 10_000, whole=True),
+    "head_width": Bounds(1, 1e5, whole=True),
+    "ffn_width": Bounds(1, 1e7, whole=True),
+    "attention_window": Bounds(1, 1e8, whole=True),
+    "active_parameters": Bounds(0, 1e15, above=True),
+    "micro_batch": Bounds(1, 100_000, whole=True),
+    "tensor_parallel": Bounds(1, 1024, whole=True),
+    "pipeline_parallel": Bounds(1, 1024, whole=True),
+    "virtual_stages": Bounds(1, 1024, whole=True),
+    "context_parallel": Bounds(1, 1024, whole=True),
     "reference_gpus": Bounds(1, 1e6, whole=True),
     "reference_hours": Bounds(0, 1e7, above=True),
 }
@@ -230,7 +273,7 @@ class Form:
 
     def has_any(self, names: str) -> bool:
         """Whether a fold of the form holds something: then it is open."""
-        wanted = {"rig": OWN_RIG, "model": OWN_MODEL, "data": DATA}[names]
+        wanted = {"rig": OWN_RIG, "model": OWN_MODEL, "plan": PLAN, "data": DATA}[names]
         return any(self.typed(name) or self.errors(name) for name in wanted)
 
     # What was wrong --------------------------------------------------------------------------------------------------
@@ -313,12 +356,10 @@ class Form:
 
     def choices(self, name: str) -> dict[str, str]:
         """What a choice of few holds, in words."""
-        said = {"method": METHODS, "sort": SORTS, "per": PERS, "pricing": PRICINGS}.get(name)
-        if said:
-            return {value: self.language.text(words) for value, words in said.items()}
         if name == "currency":
             return {code: code for code in self.currencies}
-        return {value: _technical(value) for value in get_args({"precision": Precision, "optimizer": Optimizer}[name])}
+        free = {"": self.language.text(FREE[name])} if name in FREE else {}
+        return {**free, **{value: self.language.text(words) for value, words in CHOICES[name].items()}}
 
     def words(self, name: str, value: str) -> str:
         """A value as people write it."""
@@ -331,7 +372,7 @@ class Form:
             return self.country(value)
         if name == "pricing" and value in SHORT_PRICINGS:
             return say(SHORT_PRICINGS[value])
-        if name in ("method", "sort", "per"):
+        if name in CHOICES:
             return self.choices(name).get(value, value)
         return self._with_unit(name, self._localised(name, value))
 
@@ -403,8 +444,3 @@ def _counted(column: Coded[T], named: Callable[[T], str | None]) -> dict[str, in
 def _folded(name: str) -> str:
     """For sorting: accents do not count."""
     return name.lower().translate(str.maketrans("áéíóúüñ", "aeiouun"))
-
-
-def _technical(value: str) -> str:
-    """adamw_8bit as adamw 8bit: a name that no language translates."""
-    return value.replace("_", " ")

@@ -52,6 +52,8 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "budget_usd": 500,
     "usd_per_day": 20,
     "max_age_hours": 48,
+    "micro_batch": 4,
+    "offload": ["optimizer"],
 }
 
 RANKING_BODY: Final = {
@@ -247,7 +249,10 @@ def _bounds(name: str) -> dict[str, Any]:
         "lifetime_months": {"minimum": 0.1, "maximum": 600},
         "reference_hours": {"minimum": 0.001},
         **{name: {"minimum": 1} for name in ("layers", "width", "heads", "vocabulary", "seq_len", "reference_gpus")},
-        **{name: {"minimum": 1} for name in ("parameters", "tokens", "tokens_per_step")},
+        **{name: {"minimum": 1} for name in ("parameters", "active_parameters", "tokens", "tokens_per_step")},
+        **{name: {"minimum": 1} for name in ("kv_heads", "head_width", "ffn_width", "attention_window")},
+        **{name: {"minimum": 1} for name in ("micro_batch", "tensor_parallel", "pipeline_parallel")},
+        **{name: {"minimum": 1} for name in ("context_parallel", "virtual_stages")},
     }
     return bounds.get(name, {})
 

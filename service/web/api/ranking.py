@@ -47,7 +47,8 @@ async def get_ranking(request: AnyRequest, ranking: NamedDependency[Ranking]) ->
     status_code=200,
     tags=["ranking"],
     summary="Rank every way to run a workload that is in no catalogue",
-    description="The names of the query; `workload` may be an object, and `rigs` a list of objects.",
+    description="The names of the query; `workload` may be an object, `rigs` a list of objects, and `plan` an object of"
+    " the settings that are pinned. A name that nobody reads is ignored; `notes` say so where it is near a known one.",
     operation_class=operation(body=RANKING_BODY),
     responses=problems(400, 503),
 )
@@ -62,6 +63,7 @@ async def post_ranking(posted_ranking: NamedDependency[Ranking]) -> Ranking:
     summary="Hours of a workload on given machines, without prices",
     description="A list in the order of `machines`; a machine that cannot run it has `excluded` with the reason."
     " A machine may pin any part of its `plan`: one that does not fit keeps its hours and says what it lacks."
+    " A `plan` beside the machines is for those that have none."
     " Parts are `micro_batch`, `activation_checkpointing`, `optimizer`, `offload`, `sharding`, `compiled`,"
     " `flash_attention`, and how the model is cut over GPUs: `tensor_parallel`, `pipeline_parallel` (with"
     " `virtual_stages`) and `context_parallel`, whose product has to divide the GPUs of the machine."
@@ -82,17 +84,13 @@ async def _estimates(services: Services, asked: EstimatesRequest) -> list[Machin
 
 
 def _answers(services: Services, asked: EstimatesRequest) -> list[MachineEstimate]:
-    every = [
-        (workload, machine, services.estimator.estimate(workload, machine, asked.method))
-        for workload, machine in asked.questions
-    ]
-    if not asked.explain:
-        return [machine_estimate(machine, found) for _, machine, found in every]
-    estimator = Estimator(services.catalogue.efficiencies, services.catalogue.runs)
-    return [
-        machine_estimate(machine, found, explain(estimator, workload, machine, found))
-        for workload, machine, found in every
-    ]
+    explainer = Estimator(services.catalogue.efficiencies, services.catalogue.runs) if asked.explain else None
+    answers = []
+    for (workload, machine), notes in zip(asked.questions, asked.notes, strict=True):
+        found = services.estimator.estimate(workload, machine, asked.method)
+        why = explain(explainer, workload, machine, found) if explainer else None
+        answers.append(machine_estimate(machine, found, why, notes))
+    return answers
 
 
 HANDLERS = [get_ranking, post_ranking, post_estimates]

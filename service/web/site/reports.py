@@ -238,7 +238,7 @@ def _alerts(typed: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def ranking_body(question: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """A question in an address as the body of a request: numbers as numbers, what repeats as a list."""
+    """A question in an address as the body of a request: numbers as numbers, yes as true, what repeats as a list."""
     body: dict[str, Any] = {}
     for parameter in PARAMETERS:
         values = question.get(parameter.name)
@@ -248,6 +248,8 @@ def ranking_body(question: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             body[parameter.name] = list(values)
         elif parameter.type in ("number", "whole"):
             body[parameter.name] = _number(values[-1])
+        elif parameter.type == "flag":
+            body[parameter.name] = {"true": True, "false": False}.get(values[-1], values[-1])
         else:
             body[parameter.name] = values[-1]
     return body
