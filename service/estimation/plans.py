@@ -279,7 +279,7 @@ def _fastest(seconds: Floats, machine: Rows) -> Rows:
     """The row of each machine that takes least, the first of equals; rows are sorted by machine, and each has one."""
     machines = np.arange(machine[-1] + 1)
     least = np.minimum.reduceat(seconds, np.searchsorted(machine, machines))
-    rows = np.flatnonzero(seconds == least[machine])
+    rows = np.flatnonzero(~(seconds > least[machine]))  # so that a machine keeps a row whatever its seconds
     return rows[np.searchsorted(machine[rows], machines)]
 
 
