@@ -41,7 +41,8 @@ def probability_cheapest(ways: Ways, ranked: Integers) -> Floats:
     """How likely each way is to be the cheapest; sums to 1. What cannot be the answer has none.
 
     The error that all estimates share cancels. What is left belongs to a GPU, so that all machines with it are
-    faster or slower together. Of offers of the same machine only the cheapest can win; a tie is shared.
+    faster or slower together. Of offers of the same machine the one that is cheapest at the median is taken to win,
+    though steps and fixed amounts differ; a tie is shared.
     """
     probability = np.zeros(len(ways))
     candidates = in_stock(ways, ranked)
