@@ -166,6 +166,32 @@ async def test_a_model_of_ones_own_is_ranked_by_its_address_and_as_in_a_body(cli
     assert "Train your workload: rig or rent?" in await page(client, f"/?{OWN}")
 
 
+async def test_a_plan_is_fixed_in_the_form_and_kept_in_every_link(client: Client) -> None:
+    question = "micro_batch=4&offload=none&compiled=false"
+
+    asked = (await client.get(f"/api/v1/ranking?{question}")).json()
+    html = await page(client, f"/?{question}")
+
+    assert {option["plan"]["micro_batch"] for option in asked["options"]} == {4}
+    assert re.search(r'<details class="choices plan" open>', html)
+    assert re.search(r'name="micro_batch" type="text" value="4"', html)
+    assert re.search(r'name="offload" value="none" id="offload" checked', html)
+    assert '<option value="false" selected>no</option>' in html
+    assert "Micro-batch: 4" in words(html)
+    assert "micro-batch 4, not compiled" in words(html)
+    assert all(question in link for link in re.findall(r'href="(/option\?[^"]+)"', html))
+
+
+async def test_what_cannot_be_kept_of_a_plan_is_said_in_the_readers_language(client: Client) -> None:
+    idle = await page(client, "/?micro_batch=4&method=ratio", accept_language="es")
+    refused = await page(client, "/?tensor_parallel=3", status=400, accept_language="es")
+    too_large = await page(client, "/?micro_batch=512&offload=none&provider=cloud", accept_language="es")
+
+    assert "el plan no tiene efecto: el método ratio escala una ejecución medida" in words(idle)
+    assert "GPU por matriz 3 no divide 16 cabezas" in words(refused)
+    assert "no puede entrenarlo con el plan que has fijado: faltan" in words(too_large)
+
+
 async def test_what_is_missing_of_a_model_is_said_beside_its_fields(client: Client) -> None:
     html = await page(client, "/?workload=own&layers=12", status=400)
 
@@ -188,7 +214,9 @@ async def test_a_rig_has_its_own_watts_speed_and_price(client: Client) -> None:
 async def test_a_form_without_script_is_sent_on_to_its_shortest_address(client: Client) -> None:
     filled = "workload=nanochat-d32&rig=RTX+4070&country=ES&electricity_usd_per_kwh=0,21&pricing=on_demand&pricing=spot"
 
-    response = await client.get(f"/?{filled}&rig=&layers=&budget_usd=&currency=USD", headers=HTML)
+    empty = "rig=&layers=&micro_batch=&compiled=&optimizer=&budget_usd="
+
+    response = await client.get(f"/?{filled}&{empty}&currency=USD", headers=HTML)
 
     assert response.status_code == 303
     assert response.headers["location"] == "/?country=ES&electricity_usd_per_kwh=0.21"

@@ -171,6 +171,10 @@ def settings_of(settings: Plan, language: Language = ENGLISH) -> str:
         words.append(text("{parts} in RAM", parts=held))
     if settings.sharding != "none":
         words.append(SHARDING[settings.sharding])
+    if not settings.compiled:
+        words.append(text("not compiled"))
+    if not settings.flash_attention:
+        words.append(text("attention not fused"))
     words += [
         text("{part} cut over {n} GPUs", part=text(part), n=size)
         for part, size in (

@@ -122,7 +122,7 @@ CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
 FREE: Final = {  # what an empty choice means
     **dict.fromkeys(("activation_checkpointing", "sharding", "compiled", "flash_attention"), _("not fixed")),
     **dict.fromkeys(("ffn_gated", "tied_embeddings"), _("as usual")),
-    "optimizer": _("the model's own"),
+    "optimizer": _("its own"),
 }
 
 

@@ -291,6 +291,21 @@ async def test_a_model_of_ones_own_is_described_in_the_form(visiting: Visiting) 
         await assert_numbers_are_the_apis(visit)
 
 
+async def test_a_plan_is_fixed_and_set_free_again(visiting: Visiting) -> None:
+    async with visiting() as visit:
+        await visit.go("/")
+        checkpointing = visit.page.get_by_label("Activation checkpointing", exact=True)
+
+        await visit.page.locator(".choices.plan > summary").click()
+        await checkpointing.select_option("full")
+        await visit.page.wait_for_url("**/?activation_checkpointing=full")
+        await expect(visit.page.locator(".region tbody tr").first).to_contain_text("full checkpointing")
+        await assert_numbers_are_the_apis(visit)
+
+        await checkpointing.select_option("not fixed")
+        await visit.page.wait_for_url(f"{visit.address}/")
+
+
 async def test_a_point_of_the_chart_tells_and_leads_to_its_row(visiting: Visiting) -> None:
     async with visiting() as visit:
         await visit.go("/")

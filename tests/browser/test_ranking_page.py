@@ -145,7 +145,7 @@ async def test_the_header_and_the_names_stay_in_sight_when_the_table_is_scrolled
         assert (await name.bounding_box() or {})["x"] == pytest.approx(left, abs=1)
 
 
-@pytest.mark.parametrize("path", ["/", "/?gpu=RTX 4090&per=offer", "/?country=Spain", "/api"])
+@pytest.mark.parametrize("path", ["/", "/?gpu=RTX 4090&per=offer", "/?country=Spain&layers=x&micro_batch=0", "/api"])
 @pytest.mark.parametrize("language", ["en", "es"])
 async def test_no_page_scrolls_sideways(visiting: Visiting, path: str, language: str) -> None:
     async with visiting(locale=language) as visit:
@@ -160,7 +160,7 @@ async def test_no_page_scrolls_sideways(visiting: Visiting, path: str, language:
     "path",
     [
         "/?limit=10",
-        "/?lang=es&gpu=H100 SXM&usd_per_day=5",
+        "/?lang=es&gpu=H100 SXM&usd_per_day=5&micro_batch=4",
         "/?country=Spain&min_gpus=0",
         "/?budget_usd=1",
         "/?as_of=2020-01-01",
