@@ -40,11 +40,17 @@ def say(found: Sequence[FoundMachine]) -> None:
 
 
 def as_found(request: RankingRequest, found: Sequence[FoundMachine]) -> RankingRequest:
-    """The request with what is known of the cards of this machine: RAM, links, power limits."""
+    """The request with what is known of the cards of this machine, RAM, links, power limits; what was typed counts."""
     rigs = list(request.rigs)
     for place, one in enumerate(found):  # they were put first, in this order
-        watts = rigs[place].gpu_watts if one.gpu_watts is None else one.gpu_watts
-        rigs[place] = replace(rigs[place], machine=one.machine, gpu_watts=watts)
+        rig, typed = rigs[place], rigs[place].machine
+        machine = replace(
+            one.machine,
+            host_memory_gb=typed.host_memory_gb or one.machine.host_memory_gb,
+            measured_tokens_per_s=typed.measured_tokens_per_s,
+        )
+        limit = one.gpu_watts if rig.gpu_watts == typed.gpu.board_power_w else None
+        rigs[place] = replace(rig, machine=machine, gpu_watts=rig.gpu_watts if limit is None else limit)
     return replace(request, rigs=tuple(rigs))
 
 

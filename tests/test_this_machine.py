@@ -153,3 +153,13 @@ def test_a_rig_found_here_brings_its_ram_and_power_limit_into_the_question() -> 
     assert own.machine == found.machine
     assert own.gpu_watts == 280
     assert other == asked.rigs[1]
+
+
+def test_what_was_typed_of_this_machine_goes_over_what_was_found() -> None:
+    (found,) = machines_of(nvidia_cards(RecordedNvml([RTX_3090, RTX_3090])), 64, catalogue.load())
+    typed = {"host_memory_gb": ["48"], "measured_tokens_per_s": ["9000"], "gpu_watts": ["220"]}
+    asked = ranking_request({"rig": [named(found)], **typed}, Vocabulary(catalogue=catalogue.load()), NOON)
+
+    (own,) = as_found(asked, [found]).rigs
+
+    assert (own.machine.host_memory_gb, own.machine.measured_tokens_per_s, own.gpu_watts) == (48, 9000, 220)

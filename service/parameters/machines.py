@@ -110,12 +110,17 @@ def rigs_of(reader: Reader, vocabulary: Vocabulary) -> tuple[Rig, ...]:
     named = reader.texts("rig")
     if described is None and not named:
         named = [DEFAULT_RIG]
-    machines = [_named_machine(reader, text, vocabulary) for text in named if text.lower() != "none"]
+    memory = reader.number("host_memory_gb", least=0.1, most=1e6)
     measured = reader.number("measured_tokens_per_s", least=0.01, most=1e12)
-    if machines and machines[0] and measured:
+    machines = [
+        replace(machine, host_memory_gb=memory)
+        for text in named
+        if text.lower() != "none" and (machine := _named_machine(reader, text, vocabulary))
+    ]
+    if machines and measured:
         machines[0] = replace(machines[0], measured_tokens_per_s=measured)
     use = _use(reader)
-    rigs = [_used(_default_rig(machine, power), use) for machine in machines if machine]
+    rigs = [_used(_default_rig(machine, power), use) for machine in machines]
     return (*rigs, *(rig for nested in described or [] if (rig := _described_rig(nested, vocabulary, power))))
 
 

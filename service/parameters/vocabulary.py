@@ -73,6 +73,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("electricity_usd_per_kwh", "your electricity price, instead of the country's", type="number"),
     Parameter("host_watts", "what the computer of each rig draws beside its cards", "90", type="number"),
     Parameter("gpu_watts", "what each of your cards draws while training, instead of its data sheet's", type="number"),
+    Parameter("host_memory_gb", "RAM of the computer of each rig, for what is offloaded", type="number"),
     Parameter("measured_tokens_per_s", "what your first rig was measured to train, all its cards", type="number"),
     Parameter("purchase_usd", "what each rig would cost, if it must be bought first", "0", type="number"),
     Parameter("resale_usd", "what it is worth at the end of its life", "0", type="number"),

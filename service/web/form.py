@@ -30,7 +30,15 @@ DEFAULTS: Final = {
 NAMES: Final = (*(parameter.name for parameter in PARAMETERS), *PAGE_NAMES)
 NUMBERS: Final = frozenset(parameter.name for parameter in PARAMETERS if parameter.type in ("number", "whole"))
 OWN_RIG: Final = (
-    *("host_watts", "gpu_watts", "measured_tokens_per_s", "purchase_usd", "resale_usd", "lifetime_months"),
+    *(
+        "host_watts",
+        "gpu_watts",
+        "host_memory_gb",
+        "measured_tokens_per_s",
+        "purchase_usd",
+        "resale_usd",
+        "lifetime_months",
+    ),
 )
 DATA: Final = ("storage_gb", "egress_gb", "ingress_gb")
 NOT_IN_FORM: Final = ("region", "max_age_hours", "limit", "lang", "x", "y")  # carried on: a link keeps its meaning
@@ -73,6 +81,7 @@ LABELS: Final = {
     "electricity_usd_per_kwh": _("Electricity"),
     "host_watts": _("Rest of the computer, watts"),
     "gpu_watts": _("Each card, watts"),
+    "host_memory_gb": _("RAM, GB"),
     "measured_tokens_per_s": _("Tokens per second you measured"),
     "purchase_usd": _("It must be bought for"),
     "resale_usd": _("And sold later for"),
@@ -140,6 +149,7 @@ BOUNDS: Final = {
     "electricity_usd_per_kwh": Bounds(0, 10),
     "host_watts": Bounds(0, 20_000),
     "gpu_watts": Bounds(0, 5_000, above=True),
+    "host_memory_gb": Bounds(0, 1e6, above=True),
     "measured_tokens_per_s": Bounds(0, 1e12, above=True),
     "purchase_usd": Bounds(0, 1e7),
     "resale_usd": Bounds(0, 1e7),

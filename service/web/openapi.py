@@ -243,6 +243,7 @@ def _bounds(name: str) -> dict[str, Any]:
         "max_age_hours": {"exclusive_minimum": 0},
         "host_watts": {"minimum": 0, "maximum": 20_000},
         "gpu_watts": {"exclusive_minimum": 0, "maximum": 5000},
+        "host_memory_gb": {"minimum": 0.1},
         "measured_tokens_per_s": {"minimum": 0.01},
         "purchase_usd": {"minimum": 0},
         "resale_usd": {"minimum": 0},
