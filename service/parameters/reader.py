@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 NEAR = 0.65  # of difflib's ratio: `checkpointing` is near activation_checkpointing, `colour` is not near country
-MOST_IGNORED = 20  # names that are looked at, so that a long body costs no more
+MOST_IGNORED = 20  # different names that are looked at, so that a long body costs no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,11 @@ class Reader:
 
     def ignored(self) -> Iterator[FieldError]:
         """Names that nobody reads, near one that somebody does: what was meant by them is not in the answer."""
-        known = set().union(*(reader.asked for reader in self.readers))
-        unread = ((reader, name) for reader in self.readers for name in reader.given if name not in reader.asked)
-        for reader, name in islice(unread, MOST_IGNORED):
-            if near := _near(name, reader.asked) or _near(name, known):
+        known = frozenset().union(*(reader.asked for reader in self.readers))
+        unread = [(reader, name) for reader in self.readers for name in reader.given if name not in reader.asked]
+        first = set(islice(dict.fromkeys(name for _, name in unread), MOST_IGNORED))
+        for reader, name in unread:
+            if name in first and (near := _near(name, frozenset(reader.asked)) or _near(name, known)):
                 yield FieldError(f"{reader.path}{name[:60]}", f"is not read and has no effect; nearest: {near}")
 
     def text(self, name: str) -> str | None:
@@ -177,7 +179,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+@lru_cache(maxsize=256)
+def _near(name: str, known: frozenset[str]) -> str:
     return next(iter(difflib.get_close_matches(name.lower()[:60], sorted(known), n=1, cutoff=NEAR)), "")
 
 
