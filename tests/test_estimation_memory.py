@@ -35,31 +35,47 @@ def test_peaks_of_compiled_software_whose_plan_is_told_are_met_within_a_tenth_or
     errors = errors_of("compiled", lambda run: run.graded)
 
     assert len(errors) >= 20
-    assert median(abs(error) for error in errors) < 0.08
-    assert min(errors) > -0.15  # too little would be called fitting
+    assert median(abs(error) for error in errors) < 0.04
+    assert min(errors) > -0.14  # too little would be called fitting
 
 
 def test_nanochat_needs_on_other_cards_what_is_said() -> None:
     errors = errors_of("compiled", lambda run: "nanochat" in run.workload.name and run.workload.plan.micro_batch != 1)
 
     assert len(errors) >= 7
-    assert median(abs(error) for error in errors) < 0.06
+    assert median(abs(error) for error in errors) < 0.04
 
 
 def test_less_is_known_of_op_by_op_software_and_of_cut_models() -> None:
-    assert median(abs(error) for error in errors_of("op by op")) < 0.25
-    assert median(abs(error) for error in errors_of("cut")) < 0.30
+    assert median(abs(error) for error in errors_of("op by op")) < 0.11
+    assert median(abs(error) for error in errors_of("cut")) < 0.25
 
 
 def test_what_a_card_holds_is_more_than_what_is_needed() -> None:
     assert median(errors_of("held")) < -0.1
 
 
-def test_published_plans_that_ran_are_called_fitting_but_for_one_in_twenty_five() -> None:
+def predicted(run: str) -> float:
+    return next(peak.predicted_gb for peak in REPORT.peaks if peak.run == run)
+
+
+def test_samples_that_leave_the_update_at_the_peak_need_no_more_when_they_are_longer() -> None:
+    short, longer, long = (predicted(f"qwen-finetune-00{row}") for row in (1, 2, 4))  # 512, 2,048 and 8,192 tokens
+
+    assert short == longer < long  # as published: 40.5, 40.5 and 45.0 GiB
+
+
+def test_data_parallel_training_has_its_gradients_twice() -> None:
+    alone, together = predicted("litgpt-thunder-005"), predicted("litgpt-thunder-003")
+
+    assert together - alone == pytest.approx(2.0, abs=0.1)  # as published: 1.1 B parameters in BF16
+
+
+def test_published_plans_that_ran_are_called_fitting_but_for_one_in_fifty() -> None:
     assert REPORT.ran > 600
-    assert len(REPORT.ran_but_refused) < REPORT.ran / 25
-    # old software's largest batches apart, which come within a tenth of fitting
-    assert all(share < 1.1 for run, share in REPORT.ran_but_refused.items() if RUNS[run].source == "languini")
+    assert len(REPORT.ran_but_refused) <= REPORT.ran / 50
+    # old software's largest batches come within a fortieth of fitting
+    assert all(share < 1.025 for run, share in REPORT.ran_but_refused.items() if RUNS[run].source == "languini")
 
 
 def test_the_formula_alone_refuses_every_batch_of_a_sweep_that_ran_out_of_memory() -> None:

@@ -132,8 +132,16 @@ def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
     return "compiled", "newest"
 
 
-def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention: Sequence[bool]) -> Layout:
-    """Plans as columns; the micro-batch is one sequence until it is chosen."""
+def layout_of(
+    choices: Sequence[Choice], frameworks: Sequence[Framework], kernels: Sequence[Kernel], compiled: Sequence[bool]
+) -> Layout:
+    """Plans under their software as columns; the micro-batch is one sequence until it is chosen."""
+    eager = [framework in OP_BY_OP for framework in frameworks]
+    fused_attention = [kernel != "plain" for kernel in kernels]
+    written_out = [
+        op_by_op and not (fused or whole)
+        for op_by_op, fused, whole in zip(eager, fused_attention, compiled, strict=True)
+    ]
     bytes_of = [state_bytes(choice.optimizer) for choice in choices]
 
     def column(values: Sequence[float]) -> Floats:
@@ -161,6 +169,7 @@ def layout_of(choices: Sequence[Choice], eager: Sequence[bool], fused_attention:
         whole_loss=column([choice.kind == "usual" for choice in choices]),
         fused_attention=column(fused_attention),
         eager=column(eager),
+        written_out=column(written_out),
         usual=column([choice.kind == "usual" for choice in choices]),
         frugal=column([choice.kind == "frugal" for choice in choices]),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.estimation.choices import OP_BY_OP, Choice, layout_of
+from service.estimation.choices import Choice, layout_of
 from service.estimation.memory import Layout
 from service.estimation.runs import PublishedRun
 
@@ -18,8 +18,9 @@ def layout_of_runs(runs: Sequence[PublishedRun]) -> Layout:
     """One row per run; the micro-batch as published, however few sequences a step holds."""
     layout = layout_of(
         [_choice(run) for run in runs],
-        [run.framework in OP_BY_OP for run in runs],
-        [run.kernel != "plain" for run in runs],
+        [run.framework for run in runs],
+        [run.kernel for run in runs],
+        [run.workload.plan.compiled is True for run in runs],
     )
     return replace(
         layout, micro_batch=np.array([float(run.workload.plan.micro_batch or USUAL_MICRO_BATCH) for run in runs])

@@ -2,7 +2,8 @@
 
 Sizes are binary gigabytes. The formulas are those of mixed-precision training: 16-bit weights, gradients, an FP32
 master copy, optimizer states by kind; activations by the tensors that backward reads (Korthikanti et al.,
-arXiv:2205.05198, re-derived for gated feed-forward and grouped-query heads). What software keeps differs, so plans are
+arXiv:2205.05198, re-derived for gated feed-forward and grouped-query heads). The peak is the largest of three moments
+that never meet: the loss, the backward pass through a layer, and the update. What software keeps differs, so plans are
 of three kinds:
 
 - usual: what frameworks do when nothing is asked of them. FP32 gradients where they are not sharded, the loss at once.
@@ -12,7 +13,7 @@ of three kinds:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,36 +24,34 @@ from service.estimation.workload import Optimizer, Precision
 
 GB = 2.0**30
 MARGIN = 0.05  # of the data sheet's memory: fragmentation, and what the driver keeps
-CONTEXT_GB = 0.4  # CUDA context, kernels loaded lazily; 0.3 to 0.4 GB: github.com/pytorch/pytorch/issues/107667
+# What no framework's allocator counts: the CUDA context with kernels that are loaded lazily (0.3 to 0.4 GB:
+# github.com/pytorch/pytorch/issues/107667), and the buffers of the communication library with more than one GPU.
+CONTEXT_GB, COLLECTIVES_GB = 0.4, 0.6
 WORKSPACE_GB = 0.15  # matrix library workspaces
-COLLECTIVES_GB = 0.6  # buffers of the communication library, with more than one GPU
 LOSS_CHUNK_TOKENS = 1024  # of a loss that is computed in chunks
 CHUNKED_FROM_VOCABULARY = 30_000  # smaller vocabularies are not worth chunking, and frameworks do not
-CHUNK_LOGIT_BYTES = 12.0  # a chunk's logits and their gradient, 16-bit and FP32 copies all alive
-# Per logit when the loss is computed at once. Compiled with the model: 8, 16-bit logits and gradients beside FP32 ones
-# (GPT-2 124M on 20 kinds of GPU grows by 0.71 GiB a sequence of 1,024 tokens and 50,304 words; LLMs-from-scratch,
-# 2025-03); 2.5 where nothing stays but what the compiler needs (nanochat d8 and d20 with 32 x 2,048 tokens and 65,536
-# words peak at 18.7 and 73.7 GiB, reports of 2025-10; taken for Muon, as they train). Outside the compiled
-# blocks, as under FSDP, FP32 copies stay alive: Llama 3.1 8B (2 x 8,192 tokens, 128,256 words) peaks at 62.0 GiB on 128
-# GPUs (torchtitan, 2024-12; in 2025 it compiles its loss as well).
-LOGIT_BYTES_CAPPED, LOGIT_BYTES_COMPILED, LOGIT_BYTES = 2.5, 8.0, 13.0
-# What schedules and gathered pieces of cut matrices and layers keep beyond the formula: torchtitan's 70B on 256 GPUs
-# and KempnerForge's 175B on 360 peak 13 to 22 % above it without.
+# Bytes per logit at the loss. Op by op, and where the loss is no part of what is compiled (FSDP, cut matrices): 16-bit
+# logits, their log-softmax and two gradients in FP32 are 14, measured 15 (Llama 3.1 8B under torchtitan of 2024-12 by
+# batch and length; GPT on Languini's largest batches). Compiled with the model: 16-bit logits and their gradient, in
+# part in one place (nanochat on six kinds of GPU). Outside of what is compiled but all in 16 bits: four of those
+# (LLMs-from-scratch: 0.69 GiB a sequence of 1,024 tokens and 50,304 words).
+LOGIT_BYTES, LOGIT_BYTES_COMPILED, LOGIT_BYTES_IN_16_BIT = 15.0, 3.0, 8.0
+# What is kept of cut matrices and layers beyond the formula: torchtitan's 70B on 256 GPUs and KempnerForge's 175B on
+# 360 peak 11 to 30 % above it without.
 CUT_ACTIVATIONS = 1.3
-TEMPORARY_BYTES = 20.0  # per token and width: what a layer has alive beyond what it saves
-# Frameworks of 2023 and before, without fused attention: set on Languini's largest batches (languini-kitchen, 20 pairs
-# of GPU and model, of which each fits and one sequence more runs out of memory), such that none that ran out is said to
-# fit; what did fit then comes out between 5 % under the limit and 7 % over it.
-SCORE_VALUES = 3.05  # per attention score: 16-bit scores, FP32 softmax, mask
-LEGACY_ACTIVATIONS, LEGACY_LOGIT_BYTES = 1.53, 12.2
+TEMPORARY_BYTES = 20.0  # per token and width: beside the layers, as the final norm and what is being worked on
+SCORE_VALUES = 3.0  # per attention score that is not fused: its softmax in FP32 and in 16 bits
+# Frameworks of 2023 and before, without fused attention. Languini's largest batches tell (languini-kitchen, 20 pairs of
+# GPU and model, of which each fits and one sequence more runs out of memory): set such that none that ran out is said
+# to fit; what did fit then comes out between 9 % under the limit and 2 % over it. Autocast keeps the residual stream
+# and norms in FP32 beside 16-bit copies, and its update's copies stay with the allocator. What was not compiled wrote
+# its activation functions out, product by product (LLMs-from-scratch: 3.9 feed-forward widths; Languini on P100: 3.3).
+AUTOCAST_ACTIVATIONS = 1.7
+WRITTEN_OUT = 3.5
+LEGACY_UPDATE_BYTES = 3.2  # per parameter
 # PyTorch's update, unless fused, works on a copy of what it updates: under Hugging Face's trainer Qwen 7B in BF16 alone
 # peaks at 73.4 GiB, two bytes a parameter above weights, gradients and states (ms-swift, 2024). Of FP32 twice that.
 UPDATE_BYTES = 4.0
-LEGACY_UPDATE_BYTES = 3.2  # per parameter: temporaries of the update, which the allocator keeps
-LEGACY_CONTEXT_GB = 0.25  # kernels that are loaded before they are needed
-# Before tensor cores cards run out that much earlier than newer ones: four models on a P100 beside three other cards.
-# Why is not known.
-WITHOUT_TENSOR_CORES, LOST_WITHOUT_GB = ("Kepler", "Maxwell", "Pascal"), 2.05
 FULL_GRADIENT_BYTES = 4.0  # of autocast and of Megatron-LM, which add gradients up in FP32
 
 WITHOUT_MASTER: frozenset[Optimizer] = frozenset({"adamw_bf16_states"})  # all in BF16, rounded stochastically (llmq)
@@ -92,6 +91,7 @@ class Layout:
     whole_loss: Floats  # the loss is computed at once, not in chunks
     fused_attention: Floats
     eager: Floats  # op by op: nothing is fused, nothing repeated that is cheap
+    written_out: Floats  # activation functions, too
     usual: Floats  # FP32 gradients where they are not sharded
     frugal: Floats  # in place, and the feed-forward of selective checkpointing repeated as a whole
 
@@ -103,26 +103,44 @@ class MemoryParts:
     weights: Floats
     gradients: Floats
     optimizer: Floats
-    activations: Floats
-    logits: Floats
     workspace: Floats
     context: Floats
+    activations: Floats  # from forward to backward
+    logits: Floats  # at the loss alone
+    working: Floats  # in the backward pass through a layer alone
+    update: Floats  # when all activations are gone
     host: Floats
 
     @property
+    def always(self) -> Floats:
+        """What stays from step to step."""
+        return self.weights + self.gradients + self.optimizer + self.workspace + self.context
+
+    @property
+    def passing(self) -> Floats:
+        """What comes and goes with a micro-batch, when it is most."""
+        return self.activations + np.maximum(self.logits, self.working)
+
+    @property
     def total(self) -> Floats:
-        return (
-            self.weights
-            + self.gradients
-            + self.optimizer
-            + self.activations
-            + self.logits
-            + self.workspace
-            + self.context
-        )
+        """At the peak: the update has no activations beside it."""
+        return self.always + np.maximum(self.passing, self.update)
 
-
-ON_GPU = tuple(item.name for item in fields(MemoryParts) if item.name != "host")
+    def at_peak(self, rows: tuple[NDArray[np.intp], ...]) -> dict[str, Floats]:
+        """What takes the memory of some rows when they need most of it; sums to the total."""
+        shape = self.total.shape
+        part = {item.name: np.broadcast_to(getattr(self, item.name), shape)[rows] for item in fields(self)}
+        updating = part["update"] > np.broadcast_to(self.passing, shape)[rows]
+        losing = part["logits"] >= part["working"]
+        return {
+            "weights": part["weights"],
+            "gradients": part["gradients"],
+            "optimizer": part["optimizer"],
+            "activations": np.where(updating, 0.0, part["activations"] + np.where(losing, 0.0, part["working"])),
+            "logits": np.where(updating | ~losing, 0.0, part["logits"]),
+            "workspace": part["workspace"] + np.where(updating, part["update"], 0.0),
+            "context": part["context"],
+        }
 
 
 def value_bytes(precision: Precision) -> float:
@@ -157,43 +175,82 @@ def state_bytes(optimizer: Optimizer) -> tuple[float, float]:
 
 def available_gb(gpu: Gpu) -> float:
     """What a card offers to a plan."""
-    lost = LOST_WITHOUT_GB if gpu.architecture in WITHOUT_TENSOR_CORES else 0.0
-    return max(0.0, gpu.memory_gb * (1 - MARGIN) - lost)
+    return gpu.memory_gb * (1 - MARGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """GB on each GPU that no micro-batch changes."""
+
+    work: Work  # of one GPU
+    weights: Floats
+    gradients: Floats
+    optimizer: Floats
+    workspace: Floats
+    context: Floats
+    update: Floats
+    host: Floats
 
 
 def memory_parts(work: Work, plan: Layout, gpus: Floats, precision: Precision) -> MemoryParts:
     """GB that plans need on each of `gpus` GPUs."""
+    return with_activations(standing(work, plan, gpus, precision), plan, precision)
+
+
+def standing(work: Work, plan: Layout, gpus: Floats, precision: Precision) -> Standing:
+    """What plans need on each of `gpus` GPUs whatever their micro-batches."""
     value = value_bytes(precision)
-    many = gpus > 1
+    several = gpus > 1
     gpus = gpus / (plan.tensor * plan.pipeline)
-    work = spread_experts(split(work, plan.tensor, plan.pipeline, plan.context), gpus)
+    work = _one_gpus(work, plan, gpus)
     states = _kept_states(work, plan, precision, gpus)
-    resident = _resident(work, plan, gpus)
-    gradients = _gradient_bytes(work, plan, value) / np.where(plan.shard_gradients > 0, gpus, 1)
+    gradients = _gradient_bytes(work, plan, value, several) / np.where(plan.shard_gradients > 0, gpus, 1)
     layer_gradients = 2 * _layer_parameters(work) * value
-    saved, offloaded = _activations(work, plan, value)
-    saved = saved * np.where(plan.tensor * plan.pipeline > 1, CUT_ACTIVATIONS, 1.0)
-    host = states * plan.states_on_host + gradients * plan.gradients_on_host + offloaded
+    kept, update = _update_bytes(work, plan, gpus)
+    host = states * plan.states_on_host + gradients * plan.gradients_on_host
     host = host + work.parameters / np.where(plan.shard_parameters > 0, gpus, 1) * value * plan.parameters_on_host
-    return MemoryParts(
-        weights=resident * _weight_bytes(plan, value, precision) / GB,
+    return Standing(
+        work=work,
+        weights=_resident(work, plan, gpus) * _weight_bytes(plan, value, precision) / GB,
         gradients=np.where(plan.gradients_on_host > 0, np.minimum(layer_gradients, gradients), gradients) / GB,
         optimizer=states * (1 - plan.states_on_host) / GB,
-        activations=saved / GB,
-        logits=_logits(work, plan) / GB,
-        workspace=_workspace(work, plan, gpus, many) + 0 * saved,
-        context=np.where(plan.fused_attention > 0, CONTEXT_GB, CONTEXT_GB + LEGACY_CONTEXT_GB) + 0 * saved,
+        workspace=WORKSPACE_GB + kept / GB,
+        context=CONTEXT_GB + np.where(several, COLLECTIVES_GB, 0.0),
+        update=update / GB,
         host=host / GB,
     )
 
 
-def _workspace(work: Work, plan: Layout, gpus: Floats, many: NDArray[np.bool_]) -> Floats:
-    """GB of libraries, links and, op by op, of the update."""
+def with_activations(kept: Standing, plan: Layout, precision: Precision) -> MemoryParts:
+    """The same with what the plans' micro-batches add."""
+    work, value = kept.work, value_bytes(precision)
+    saved, working, offloaded = _activations(work, plan, value)
+    return MemoryParts(
+        weights=kept.weights,
+        gradients=kept.gradients,
+        optimizer=kept.optimizer,
+        workspace=kept.workspace,
+        context=kept.context,
+        activations=(saved + _gathered_bytes(work, plan, value)) / GB,
+        logits=_logits(work, plan) / GB,
+        working=working / GB,
+        update=kept.update,
+        host=kept.host + offloaded / GB,
+    )
+
+
+def _one_gpus(work: Work, plan: Layout, gpus: Floats) -> Work:
+    """One GPU's part; without fused attention as before 2022, when the residual stream was whole on each."""
+    part = spread_experts(split(work, plan.tensor, plan.pipeline, plan.context), gpus)
+    return replace(part, residual_width=np.where(plan.fused_attention > 0, part.residual_width, work.residual_width))
+
+
+def _update_bytes(work: Work, plan: Layout, gpus: Floats) -> tuple[Floats, Floats]:
+    """What the update works on beside what it updates: kept by the allocator of old software, or while it lasts."""
     updated = work.parameters / np.where(plan.shard_states > 0, gpus, 1)
-    whole = plan.eager * (1 - plan.states_on_host) * (1 - plan.shard_states)
-    copy = np.where(plan.master > 0, UPDATE_BYTES, UPDATE_BYTES / 2) * whole
-    update = np.where(plan.fused_attention > 0, copy, LEGACY_UPDATE_BYTES) * updated / GB
-    return update + np.where(many, WORKSPACE_GB + COLLECTIVES_GB, WORKSPACE_GB)
+    old = np.where(plan.fused_attention > 0, 0.0, LEGACY_UPDATE_BYTES) * updated
+    copied = plan.fused_attention * plan.eager * (1 - plan.states_on_host) * (1 - plan.shard_states)
+    return old, np.where(plan.master > 0, UPDATE_BYTES, UPDATE_BYTES / 2) * copied * updated
 
 
 def _kept_states(work: Work, plan: Layout, precision: Precision, gpus: Floats) -> Floats:
@@ -202,9 +259,17 @@ def _kept_states(work: Work, plan: Layout, precision: Precision, gpus: Floats) -
     The usual ZeRO-1 of PyTorch shards what the optimizer adds; the FP32 weights themselves are whole on every GPU.
     """
     every = update_bytes(work, plan, precision)
-    master = master_bytes(work, plan, precision)
-    whole = np.where((plan.usual > 0) & (plan.shard_gradients == 0) & (plan.tensor * plan.pipeline == 1), master, 0.0)
-    return whole + (every - whole) / np.where(plan.shard_states > 0, gpus, 1)
+    whole = master_bytes(work, plan, precision) * _unsharded(plan) * (plan.tensor * plan.pipeline == 1)
+    kept: Floats = whole + (every - whole) / np.where(plan.shard_states > 0, gpus, 1)
+    return kept
+
+
+def _unsharded(plan: Layout) -> NDArray[np.bool_]:
+    """Whether FP32 weights and gradients are whole; op by op, ZeRO-1 is DeepSpeed's, which keeps 16-bit ones whole."""
+    unsharded: NDArray[np.bool_] = (
+        (plan.usual > 0) & (plan.shard_gradients == 0) & (plan.eager * plan.shard_states == 0)
+    )
+    return unsharded
 
 
 def _weight_bytes(plan: Layout, value: float, precision: Precision) -> Floats:
@@ -213,11 +278,17 @@ def _weight_bytes(plan: Layout, value: float, precision: Precision) -> Floats:
     return np.where((plan.frugal > 0) & elsewhere & (precision == "fp8"), 1.0, value)
 
 
-def _gradient_bytes(work: Work, plan: Layout, value: float) -> Floats:
-    """Cut models keep FP32 sums (Megatron-LM); sharded gradients are whole only while they are made."""
-    summed = ((plan.usual > 0) & (plan.shard_gradients == 0)) | (plan.tensor * plan.pipeline > 1)
-    full = np.where(summed & (plan.master > 0), FULL_GRADIENT_BYTES, value)
-    return _mastered(work, plan) * full + (work.parameters - _mastered(work, plan)) * value
+def _gradient_bytes(work: Work, plan: Layout, value: float, several: NDArray[np.bool_]) -> Floats:
+    """Cut models keep FP32 sums (Megatron-LM); sharded gradients are whole only while they are made.
+
+    PyTorch's DDP copies gradients to the buckets that it sends.
+    """
+    cut = plan.tensor * plan.pipeline > 1
+    full = np.where((_unsharded(plan) | cut) & (plan.master > 0), FULL_GRADIENT_BYTES, value)
+    sent = (plan.usual > 0) & (plan.fused_attention > 0) & (plan.shard_states + plan.gradients_on_host == 0)
+    buckets = several & sent & ~cut
+    bare = work.parameters - _mastered(work, plan)
+    return (_mastered(work, plan) * full + bare * value) * np.where(buckets, 2, 1)
 
 
 def _layer_parameters(work: Work) -> Floats:
@@ -235,10 +306,12 @@ def _resident(work: Work, plan: Layout, gpus: Floats) -> Floats:
 def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
     """Bytes of a layer that backward reads: as the plan keeps them, and all of them."""
     tokens = plan.micro_batch * work.seq_len
-    scores = np.where(plan.fused_attention > 0, 0.0, SCORE_VALUES * work.heads * work.seq_len)
-    widened = np.where(plan.fused_attention > 0, 1.0, LEGACY_ACTIVATIONS)
-    whole = (_kept_values(work, plan) * widened + scores) * tokens * value
-    selective = (_selected_values(work, plan) * widened + scores) * tokens * value
+    old = plan.fused_attention == 0
+    autocast = np.where(old & (plan.master > 0) & (value < 4), AUTOCAST_ACTIVATIONS, 1.0)
+    pieces = np.where(work.ffn_matrices < 3, WRITTEN_OUT * plan.written_out, 0.0) * work.ffn_width
+    beside = pieces + np.where(old, SCORE_VALUES * work.heads * work.seq_len, 0.0)
+    whole = (_kept_values(work, plan) * autocast + beside) * tokens * value
+    selective = (_selected_values(work, plan) * autocast + beside) * tokens * value
     full = work.residual_width * tokens * value
     return np.where(plan.full > 0, full, np.where(plan.selective > 0, selective, whole)), whole
 
@@ -246,14 +319,16 @@ def saved_bytes(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]
 def _kept_values(work: Work, plan: Layout) -> Floats:
     """Values per token that a layer without checkpointing keeps.
 
-    Op by op that is every tensor; a compiler keeps what it splits out as well (18 widths a layer of nanochat, whose
-    queries and keys are normed); written by hand, norms and activation functions are repeated instead.
+    Frameworks repeat keys and values for every head. A compiler keeps what it splits out as well (18 widths a layer of
+    nanochat, whose queries and keys are normed). Op by op that is every tensor; what has a gate (Llama and its like)
+    norms in FP32: its input at twice the size, then normed, then scaled. Software written by hand repeats norms and
+    activation functions instead.
     """
-    d, f, gated = work.residual_width, work.ffn_width, work.ffn_matrices - 2
-    attention = 2 * work.query_width + work.key_value_width
-    by_hand = 2 * d + attention + (1 + gated) * f
-    framework = np.where(plan.eager > 0, 4, 6) * d + attention + (2 + gated) * f
-    return np.where(plan.frugal > 0, by_hand, framework)
+    d, q, f, gated = work.residual_width, work.query_width, work.ffn_width, work.ffn_matrices - 2
+    compiled = 6 * d + 4 * q + (2 + gated) * f
+    op_by_op = (4 + 4 * gated) * d + 4 * q + (2 + 2 * gated) * f
+    by_hand = 2 * d + 2 * q + work.key_value_width + (1 + gated) * f
+    return np.where(plan.frugal > 0, by_hand, np.where(plan.eager > 0, op_by_op, compiled))
 
 
 def _selected_values(work: Work, plan: Layout) -> Floats:
@@ -263,15 +338,24 @@ def _selected_values(work: Work, plan: Layout) -> Floats:
     return np.where(plan.frugal > 0, 2 * d + 2 * work.query_width + work.key_value_width, every_second)
 
 
-def _activations(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats]:
-    """Bytes on the card and on the host; offload takes what each layer starts from."""
+def _activations(work: Work, plan: Layout, value: float) -> tuple[Floats, Floats, Floats]:
+    """Bytes that are kept on the card, that backward through a layer adds, and on the host.
+
+    Offload takes what each layer starts from.
+    """
     kept, whole = saved_bytes(work, plan, value)
     stream = residual_bytes(work, plan, value) * plan.activations_on_host
     repeated = np.where(plan.full + plan.selective > 0, np.maximum(whole - kept, 0.0), 0.0)
-    working = repeated + np.where(plan.eager > 0, whole, 0.0)  # op by op, casts to FP32 live beside a layer
-    working = working + TEMPORARY_BYTES / 2 * residual_bytes(work, plan, value)
+    beside = TEMPORARY_BYTES / 2 * residual_bytes(work, plan, value)
     in_flight = work.layers * plan.pipeline  # a stage keeps the micro-batches that are on their way behind it
-    return in_flight * (kept - stream) + 2 * stream + working, in_flight * stream
+    cut = np.where(plan.tensor * plan.pipeline > 1, CUT_ACTIVATIONS, 1.0)
+    return (in_flight * (kept - stream) + 2 * stream + beside) * cut, repeated * cut, in_flight * stream
+
+
+def _gathered_bytes(work: Work, plan: Layout, value: float) -> Floats:
+    """What cut matrices work on is gathered before them, as is its gradient; before 2022 it was whole anyway."""
+    whole = 2 * work.width * plan.micro_batch * work.seq_len * value
+    return np.where((plan.tensor > 1) & (plan.fused_attention > 0), whole, 0.0)
 
 
 def residual_bytes(work: Work, plan: Layout, value: float) -> Floats:
@@ -281,12 +365,9 @@ def residual_bytes(work: Work, plan: Layout, value: float) -> Floats:
 
 def _logits(work: Work, plan: Layout) -> Floats:
     tokens = plan.micro_batch * work.seq_len
-    chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * CHUNK_LOGIT_BYTES
+    compiled = np.where(plan.master > 0, LOGIT_BYTES_COMPILED, LOGIT_BYTES_IN_16_BIT)
+    apart = (plan.eager + plan.shard_parameters > 0) | (plan.tensor > 1) | (plan.fused_attention == 0)
+    at_once = tokens * np.where(apart, LOGIT_BYTES, compiled)
+    chunk = np.minimum(tokens, LOSS_CHUNK_TOKENS) * LOGIT_BYTES
     whole = (plan.whole_loss > 0) | (work.vocabulary * plan.tensor * plan.pipeline < CHUNKED_FROM_VOCABULARY)
-    apart = (
-        (plan.eager > 0) | (plan.shard_parameters > 0) | (plan.tensor > 1)
-    )  # the loss is no part of what is compiled
-    inside = np.where(plan.bare_embeddings > 0, LOGIT_BYTES_CAPPED, LOGIT_BYTES_COMPILED)
-    today = np.where(apart, LOGIT_BYTES, inside)
-    at_once = tokens * np.where(plan.fused_attention > 0, today, LEGACY_LOGIT_BYTES)
     return np.where(whole, at_once, np.minimum(chunk, at_once)) * work.vocabulary

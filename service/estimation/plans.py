@@ -21,11 +21,11 @@ from service.estimation.efficiencies import Efficiencies
 from service.estimation.flops import Floats, work_of
 from service.estimation.hardware import Machine
 from service.estimation.memory import (
-    ON_GPU,
     Layout,
     MemoryParts,
     available_gb,
-    memory_parts,
+    standing,
+    with_activations,
 )
 from service.estimation.scaling import Links, links_of
 from service.estimation.step import Situation, Step, step, working_replicas
@@ -157,6 +157,7 @@ class _Search:
         self.rooms, self.room_of = _rooms_of(machines, self.links, workload.plan)
 
     def best(self) -> list[Found]:
+        self.standing = standing(self.work, self.layout, self.rooms.gpus, self.workload.precision)
         replicas = working_replicas(np.array(self.sequences), self.rooms.gpus, self.layout)
         batch = self._micro_batches(self.sequences / replicas)
         memory = self._memory(batch)
@@ -172,16 +173,18 @@ class _Search:
 
     def _memory(self, batch: Floats) -> MemoryParts:
         layout = replace(self.layout, micro_batch=batch)
-        return memory_parts(self.work, layout, self.rooms.gpus, self.workload.precision)
+        return with_activations(self.standing, layout, self.workload.precision)
 
     def _micro_batches(self, most: Floats) -> Floats:
         """Pinned, else the largest that fits: more tokens at once are never slower per token."""
         pinned = self.workload.plan.micro_batch
         if pinned is not None:
             return np.minimum(float(pinned), most)
-        # memory grows with a straight line once the loss is chunked, and never lies above it before
+        # at each moment memory grows with a straight line once the loss is chunked, and never lies above it before
         line = self._memory(np.array([FEW, MANY]).reshape(2, 1, 1))
-        largest = np.minimum(_largest(line.total, self.rooms.offered), _largest(line.host, self.rooms.host))
+        moments = (line.activations + line.logits, line.activations + line.working)
+        loss, backward = (_largest(moment, self.rooms.offered - line.always) for moment in moments)
+        largest = np.minimum(np.minimum(loss, backward), _largest(line.host, self.rooms.host))
         largest = np.where(np.isfinite(self.ways.stated), self.ways.stated, largest)
         return _allowed(np.clip(largest, np.minimum(1.0, most), most), most)
 
@@ -248,7 +251,8 @@ class _Search:
         room, chosen = self.room_of, (self.room_of, choice)
         cut = (self.layout.tensor * self.layout.pipeline * self.layout.context)[choice]
         working = np.minimum(replicas[chosen] * cut, self.links.gpus).tolist()
-        memory_rows = list(zip(*(getattr(memory, name)[chosen].tolist() for name in ON_GPU), strict=True))
+        on_card = memory.at_peak(chosen)
+        memory_rows = list(zip(*(part.tolist() for part in on_card.values()), strict=True))
         part_rows = list(zip(*(part.tolist() for part in taken.parts.values()), strict=True))
         factors, needed = (1 + self._repeated() / 3)[choice].tolist(), memory.total[chosen].tolist()
         offered, has = self.rooms.offered[room, 0].tolist(), self.rooms.host[room, 0].tolist()
@@ -264,7 +268,7 @@ class _Search:
                 working_gpus=working[row],
                 step_s=totals[row],
                 parts_s=dict(zip(taken.parts, part_rows[row], strict=True)),
-                memory_gb=dict(zip(ON_GPU, memory_rows[row], strict=True)),
+                memory_gb=dict(zip(on_card, memory_rows[row], strict=True)),
                 needed_gb=needed[row],
                 available_gb=offered[row],
                 host_gb=hosts[row],
@@ -279,7 +283,7 @@ def _fastest(seconds: Floats, machine: Rows) -> Rows:
     """The row of each machine that takes least, the first of equals; rows are sorted by machine, and each has one."""
     machines = np.arange(machine[-1] + 1)
     least = np.minimum.reduceat(seconds, np.searchsorted(machine, machines))
-    rows = np.flatnonzero(~(seconds > least[machine]))  # so that a machine keeps a row whatever its seconds
+    rows = np.flatnonzero(~(seconds > least[machine]))
     return rows[np.searchsorted(machine[rows], machines)]
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from service.estimation.choices import OP_BY_OP, Choice, choices_for, framework_of, layout_of
+from service.estimation.choices import Choice, choices_for, framework_of, layout_of
 from service.estimation.flops import Floats
 from service.estimation.memory import Layout
 from service.estimation.workload import Checkpointing, Optimizer, PinnedPlan
@@ -42,7 +42,7 @@ def ways_of(choices: Sequence[Choice], pinned: PinnedPlan, optimizer: Optimizer)
     asked, several = pinned.optimizer or optimizer, len(choices)
     return Ways(
         choices=tuple(choices),
-        layout=layout_of(choices, [framework in OP_BY_OP] * several, [kernel != "plain"] * several),
+        layout=layout_of(choices, [framework] * several, [kernel] * several, [pinned.compiled is True] * several),
         stated=np.array([one.micro_batch or np.inf for one in choices]),
         quantised=np.array([float(one.optimizer != asked) for one in choices]),
         cut=np.flatnonzero([max(one.tensor, one.pipeline, one.context) > 1 for one in choices]),

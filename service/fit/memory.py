@@ -21,7 +21,8 @@ DECIMAL_GB = 1e9
 
 
 # What a peak was read of. Held: all that the card showed as taken, which is more than a plan needs, since the allocator
-# keeps what it once had. The rest is what the run needed, by what decides how well the formula can know it.
+# keeps what it once had. The rest is what the run had of its framework's allocator, which knows nothing of the driver's
+# context, by what decides how well the formula can know it.
 PeakKind = Literal["compiled", "op by op", "cut", "held"]
 
 
@@ -71,7 +72,8 @@ def _peak(run: PublishedRun, published: float) -> Peak:
     model = run.workload.model
     assert model is not None  # every published run has its shapes
     parts = memory_parts(work_of([model]), layout, np.array([float(run.machine.gpu_count)]), run.workload.precision)
-    return Peak(run.id, run.machine.gpu.name, float(parts.total[0]), published * DECIMAL_GB / GB, _kind(run))
+    counted = parts.total if run.peak_memory_of == "card" else parts.total - parts.context
+    return Peak(run.id, run.machine.gpu.name, float(counted[0]), published * DECIMAL_GB / GB, _kind(run))
 
 
 def _kind(run: PublishedRun) -> PeakKind:
@@ -107,7 +109,7 @@ def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) ->
 def as_lines(told: MemoryReport) -> list[str]:
     """The report as plain lines."""
     lines = [
-        "Memory of one GPU, binary GB (runs whose sharding is stated; held: by the allocator, not needed)",
+        "Memory of one GPU, binary GB (runs whose sharding is stated; held: what the card shows as taken)",
         f"{'':30s}{'GPU':38s}{'predicted':>10s}{'published':>10s}{'error':>8s}",
     ]
     lines += [
