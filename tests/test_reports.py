@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from service.reports.alerts import AlertState, Seen, check
 from service.reports.given import Fired, SourceState
 from service.reports.language import MESSAGES, Words
 from service.reports.maker import Made
+from service.reports.shown import Middle
 from service.reports.subscription import Alert, Schedule, Subscription
 from service.store import StoredSubscription
 
@@ -133,6 +135,44 @@ async def test_an_alert_says_which_of_them_it_is(here: World, fired: Fired, said
         made = await here.desk.maker.made(session, subscription, "id", "alert", NOON, slot="x", fired=fired)
 
     assert made.report.why == f"You get this because an alert of the subscription “d32” fired: {said}."
+
+
+@pytest.mark.parametrize(
+    ("language", "disk"),
+    [
+        ("en", "(105.2 GB are stored; an assumption: what most charge)"),
+        ("es", "(se guardan 105,2 GB; una suposición: lo que cobra la mayoría)"),
+    ],
+)
+async def test_every_form_has_the_bill_of_the_first_rented_option_with_its_sources(
+    here: World, language: str, disk: str
+) -> None:
+    await here.see(spot_h100s("12.00"))
+
+    made = await a_week_later(here, spot_h100s("9.00"), language=language)
+
+    assert [line for line in made.report.bill if line.endswith(disk)]
+    assert sum("https://cloud.example/pricing" in line for line in made.report.bill) == 1
+    for form in (made.text, made.html, made.markdown):
+        assert disk in " ".join(html.unescape(form).split())
+
+
+async def test_a_total_that_moved_at_the_same_price_says_so(here: World) -> None:
+    await here.see(spot_h100s("12.00"))
+    here.clock.now = NOON
+    await here.see(spot_h100s("12.00"))
+    maker = here.desk.maker
+    subscription = Subscription(name="d32", ranking=RENTED, schedule=None, language="en")
+
+    async with here.database.sessions() as session:
+        before = await maker.shown_a_week_ago(session, subscription, NOON)
+        assert before is not None
+        assert before.cheapest is not None
+        cheaper = msgspec.structs.replace(before.cheapest, cost_usd=Middle(before.cheapest.cost_usd.p50 * 0.95))
+        before = replace(before, cheapest=cheaper)
+        made = await maker.made(session, subscription, "id", "schedule", NOON, slot="x", before=before)
+
+    assert "at the same price per hour" in made.report.changes[0].text
 
 
 async def test_new_and_vanished_offers_are_listed(here: World) -> None:

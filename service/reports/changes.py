@@ -59,12 +59,12 @@ def _about(given: Given, key: str, now: Option | None, before: ShownOption | Non
 
 
 def _cause(given: Given, option: Option) -> str:
-    """The price behind it, where that is what moved."""
+    """The price behind it; where that did not move, that it did not."""
     known = given.known(option)
     if known is None or known.offer is None or option.offer is None:
         return ""
     before, now = (given.words.usd_rate(offer.usd_per_hour) for offer in (known.offer, option.offer))
-    return "" if before == now else given.words.say("cause", before=before, now=now)
+    return given.words.say("recounted" if before == now else "cause", before=before, now=now)
 
 
 def _about_soonest(given: Given) -> Iterator[Change]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
+from service.presentation.language import language
+from service.presentation.words import part, unit
 from service.ranking.option import Option
 from service.reports.answer import break_even, sentences, warnings
 from service.reports.changes import appeared, changes, vanished
@@ -12,6 +14,8 @@ from service.reports.given import Fired, Given, SourceState, clipped
 from service.reports.medians import told_medians
 from service.reports.report import TOP, Report, Row, SourceLine
 from service.reports.subject import preheader, subject
+
+HEADING = 50  # characters of a name in a heading
 
 
 def compose(given: Given) -> Report:
@@ -46,6 +50,8 @@ def compose(given: Given) -> Report:
         vanished=gone,
         medians=medians,
         break_even=break_even(given),
+        bill_heading=_bill_heading(given),
+        bill=tuple(_bill(given)),
         sources=tuple(_sources(given)),
         prices_age=_prices_age(given),
         credits=_credits(given),
@@ -108,6 +114,28 @@ def _fits_a_query(value: object) -> bool:
     if isinstance(value, list):
         return all(isinstance(item, str | int | float) for item in value)
     return isinstance(value, str | int | float)
+
+
+def _bill_heading(given: Given) -> str:
+    words, rented = given.words, given.rented
+    return words.say("bill_head", title=clipped(words.title(rented.title), HEADING)) if rented else ""
+
+
+def _bill(given: Given) -> Iterator[str]:
+    """What the first rented option charges for, each on whose word."""
+    if given.rented is None:
+        return
+    words, said = given.words, language(given.words.code)
+    for line in given.rented.bill or ():
+        yield words.say(
+            "bill_line",
+            item=part(line.item, said),
+            quantity=said.number(line.quantity, 1),
+            unit=unit(line.unit, said),
+            price=words.usd_rate(line.usd_per_unit),
+            usd=words.usd(line.usd, given.rented.cost_usd.p50),
+            source=said.retell(line.source or ""),
+        )
 
 
 # Sources and reasons -------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ class Given:
     sources: Sequence[SourceState]
     offered: Set[str]  # the titles of all current offers
     now: datetime
+    rented: Option | None = None  # the first option that is rented, with its bill
 
     @property
     def words(self) -> Words:
@@ -97,7 +98,7 @@ class Given:
 
     @property
     def cheapest_rented(self) -> Option | None:
-        return next((o for o in self.ranking.options if o.offer and o.offer.available is not False), None)
+        return first_rented(self.ranking)
 
     @property
     def cheapest_rented_before(self) -> ShownOption | None:
@@ -129,6 +130,11 @@ class Moved:
     percent: float
     before: float
     now: float
+
+
+def first_rented(ranking: Ranking) -> Option | None:
+    """Of what is not known to be out of stock."""
+    return next((o for o in ranking.options if o.offer and o.offer.available is not False), None)
 
 
 def percent_of(before: float, now: float) -> float:

@@ -17,15 +17,15 @@ from service import store
 from service.catalogue import Catalogue
 from service.database import Database
 from service.estimation.workload import Workload
-from service.market import Market, Markets, RememberingEstimator, current_ranking, load_market
+from service.market import Market, Markets, RememberingEstimator, current_ranking, find_option, load_market
 from service.parameters import Vocabulary, saved_workload
 from service.presentation.answers import PriceSource, provider_answer
-from service.ranking.option import Ranking
+from service.ranking.option import Option, Ranking
 from service.ranking.request import RankingRequest
 from service.reports.alerts import Seen
 from service.reports.chart import as_png
 from service.reports.compose import compose
-from service.reports.given import Fired, For, Given, GpuPrices, SourceState
+from service.reports.given import Fired, For, Given, GpuPrices, SourceState, first_rented
 from service.reports.lines import UNSUBSCRIBE
 from service.reports.mail_page import as_html
 from service.reports.markdown import as_markdown
@@ -157,9 +157,11 @@ class Maker:
         fired: Fired | None = None,
     ) -> Made:
         request = await self.request_of(session, subscription.ranking, now)
+        ranking, rented = await self._answered(request, now)
         given = Given(
             reader=self._reader(subscription, subscription_id, reason, slot, request.sort, fired),
-            ranking=await self.ranking(request, now),
+            ranking=ranking,
+            rented=rented,
             before=before,
             prices=await self.gpu_prices(now),
             sources=self._memory.sources,
@@ -201,8 +203,12 @@ class Maker:
         return Seen(ranking=await self.ranking(request, now), sources=relevant, now=now)
 
     async def ranking(self, request: RankingRequest, now: datetime) -> Ranking:
-        """The ranking of now. Many subscriptions ask the same question: it is answered once per market."""
-        return await self._memory.ranking(
+        """The ranking of now."""
+        return (await self._answered(request, now))[0]
+
+    async def _answered(self, request: RankingRequest, now: datetime) -> Answered:
+        """Many subscriptions ask the same question: it is answered once per market."""
+        return await self._memory.answered(
             self.market, replace(request, as_of=None, explain=False, limit=LOOKED_AT, offset=0), self.estimator, now
         )
 
@@ -258,12 +264,22 @@ class Maker:
         return Shown.of_report(last) if last else None
 
 
+Answered = tuple[Ranking, Option | None]  # and its first rented option, with the bill
+
+
+def _answer(market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime) -> Answered:
+    ranking = current_ranking(market, request, estimator, now)
+    rented = first_rented(ranking)
+    found = find_option(market, request, estimator, now, rented.id) if rented else None
+    return ranking, found if isinstance(found, Option) else None
+
+
 @dataclass(slots=True)
 class Memory:
     """What several reports of one moment share."""
 
     market: Market | None = None
-    rankings: OrderedDict[RankingRequest, Ranking] = field(default_factory=OrderedDict)
+    rankings: OrderedDict[RankingRequest, Answered] = field(default_factory=OrderedDict)
     asked_at: datetime | None = None  # of the database
     asked_of: Market | None = None
     vocabulary: Vocabulary | None = None
@@ -284,16 +300,15 @@ class Memory:
     def is_old(self, now: datetime, market: Market) -> bool:
         return self.asked_of is not market or self.asked_at is None or abs(now - self.asked_at) >= A_MOMENT
 
-    async def ranking(
+    async def answered(
         self, market: Market, request: RankingRequest, estimator: RememberingEstimator, now: datetime
-    ) -> Ranking:
+    ) -> Answered:
         async with self.counting:
             if self.market is not market:
                 self.market = market
                 self.rankings.clear()
             if request not in self.rankings:
-                counted = await asyncio.to_thread(current_ranking, market, request, estimator, now)
-                self.rankings[request] = counted
+                self.rankings[request] = await asyncio.to_thread(_answer, market, request, estimator, now)
                 while len(self.rankings) > REMEMBERED:
                     self.rankings.popitem(last=False)
             return self.rankings[request]

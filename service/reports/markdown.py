@@ -74,6 +74,8 @@ def _sections(report: Report, said: Words) -> Iterator[str]:
             yield ""
             yield escaped(report.break_even)
             yield ""
+        if report.bill:
+            yield from _list(report.bill_heading, report.bill)
     if sources := list(source_lines(report, said)):
         yield from _list(said.say("sources_head"), sources)
 

@@ -70,6 +70,11 @@ def _sections(report: Report, said: Words) -> Iterator[str]:
         yield from _heading(said.say("break_even_head"))
         yield from _wrapped(report.break_even)
         yield ""
+    if report.bill and report.tells_all:
+        yield from _heading(report.bill_heading)
+        for line in report.bill:
+            yield from _wrapped(line, first="- ", rest="  ")
+        yield ""
     if sources := list(source_lines(report, said)):
         yield from _heading(said.say("sources_head"))
         for line in sources:

@@ -117,6 +117,8 @@ class Report:
     vanished: Offers
     medians: tuple[Median, ...]
     break_even: str | None  # empty section: neither known nor moved
+    bill_heading: str
+    bill: tuple[str, ...]  # of the first rented option, line by line with its sources
     sources: tuple[SourceLine, ...]
     prices_age: str
     credits: tuple[str, ...]  # whom licences say to name
