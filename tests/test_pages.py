@@ -349,3 +349,27 @@ async def test_pages_may_run_our_script_and_no_other(client: Client) -> None:
     assert "set-cookie" not in response.headers
     assert re.findall(r"<script(?![^>]* src=)", response.text) == []
     assert " style=" not in response.text
+
+
+async def test_an_option_has_every_line_of_its_bill_with_its_source(client: Client) -> None:
+    asked = "provider=azure&egress_gb=500&lang=es"
+    answer = (await client.get(f"/api/v1/ranking?{asked}&rig=none&explain=true")).json()
+    first = answer["options"][0]
+    egress = next(line for line in first["bill"] if line["item"] == "egress")
+
+    html = await page(client, f"/option?option={first['id']}&{asked}")
+
+    assert (egress["quantity"], egress["usd"]) == (400, pytest.approx(400 * 0.087))  # 100 GB of a month are free
+    assert sum(line["usd"] for line in first["bill"]) == pytest.approx(first["cost_usd"]["p50"])
+    assert all(line["source"] for line in first["bill"])
+    assert "salen 500,0 GB, 100,0 gratis" in words(html)
+    assert "GB-mes" in words(html)
+    assert 'href="https://cloudtoolstack.com/blog/cloud-egress-cost-optimization"' in html
+
+
+async def test_at_the_rent_of_the_crossing_the_chart_has_both_at_the_same_cost(client: Client) -> None:
+    even = (await client.get("/api/v1/ranking?egress_gb=3000")).json()["break_even"]
+
+    html = await page(client, "/break-even?egress_gb=3000")
+
+    assert f"below ${even['cloud_usd_per_gpu_hour']:.2f} for a GPU and hour" in words(html)
