@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from builders import NOON, workload
 
+from providers import discover
+from providers.skypilot.clouds import CLOUDS
 from service import catalogue
 from service.catalogue.billing import read_billing
 from service.catalogue.files import CatalogueError
@@ -47,6 +50,14 @@ def test_a_published_bill_is_reproduced_to_the_cent(case: dict[str, str]) -> Non
 
 
 # How the file is read ------------------------------------------------------------------------------------------------
+
+
+def test_every_entry_is_of_somebody_who_rents_something_out() -> None:
+    offers = files("providers.bundled").joinpath("offers.csv").read_text(encoding="utf-8")
+    bundled = {row["provider"] for row in csv.DictReader(offers.splitlines())}
+    listed = {cloud.slug for cloud in CLOUDS.values()}
+
+    assert set(catalogue.load_billing()) <= {*discover(), *bundled, *listed}
 
 
 def test_whoever_is_not_in_the_file_bills_as_assumed() -> None:

@@ -24,7 +24,7 @@ from service.ranking.rules import ASSUMED, HOURS_PER_MONTH, InterruptionRate, Re
 FILE = "billing.toml"
 NO_STEP_S = 1  # by the second is as good as by nothing
 
-Read = Annotated[str, Meta(pattern=r"^(20\d\d(-[01]\d(-[0-3]\d)?)?|undated)$")]
+Read = Annotated[str, Meta(pattern=r"^(20\d\d(-[01]\d(-[0-3]\d)?)?(\.\.20\d\d)?|undated)$")]
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +38,7 @@ class Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def told(self) -> str:
         """For the reader of a bill."""
         unsure = ", unverified" if self.unverified else ""
-        return f"{self.source}, {self.read}{unsure}"
+        return f"{self.source}, {self.read.replace('..', '–')}{unsure}"
 
 
 class RentPart(Part, kw_only=True):
