@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from builders import NOON
+from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
@@ -18,6 +19,10 @@ from service.database import Database, open_database
 from service.settings import Settings
 
 Sessions = async_sessionmaker[AsyncSession]
+
+# Hypothesis judges by the clock how long an example and its making may take; a busy machine is no failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture
