@@ -18,6 +18,7 @@ from service.estimation.memory import GB, memory_parts
 from service.estimation.runs import PublishedRun
 
 DECIMAL_GB = 1e9
+CAREFUL = "fits "  # how the note of an answer begins that asks for more than software does unasked
 
 
 # What a peak was read of. Held: all that the card showed as taken, which is more than a plan needs, since the allocator
@@ -49,22 +50,31 @@ class MemoryReport:
     ran: int  # published plans with a micro-batch
     ran_but_refused: dict[str, float]  # and the share of the offered memory that each is said to need: over 1
     ran_out: int
-    ran_out_but_accepted: dict[str, float]  # the same: at most 1
+    ran_out_but_accepted: dict[str, float]  # the same, at most 1: of software that does what is usual
+    ran_out_unless_careful: dict[str, float]  # the same where the answer asks for more, as the loss in chunks
 
 
 def memory_report(runs: Sequence[PublishedRun], estimator: Estimator) -> MemoryReport:
     """Every run that says something about memory."""
-    told = [run for run in runs if run.workload.plan.sharding or run.machine.gpu_count == 1]
     ran = [run for run in runs if _ran(run)]
     filled = {run.id: _filled(run, run.workload.plan.micro_batch, estimator) for run in ran}
     over = {run.id: _filled(run, run.runs_out_at_micro_batch, estimator) for run in runs if run.runs_out_at_micro_batch}
+    accepted = {name: found for name, found in over.items() if found.share <= 1}
     return MemoryReport(
-        tuple(_peak(run, run.peak_memory_gb) for run in told if run.peak_memory_gb),
+        tuple(_peak(run, run.peak_memory_gb) for run in runs if run.peak_memory_gb and _is_told(run)),
         len(ran),
-        {name: share for name, share in filled.items() if share > 1},
+        {name: found.share for name, found in filled.items() if found.share > 1},
         len(over),
-        {name: share for name, share in over.items() if share <= 1},
+        {name: found.share for name, found in accepted.items() if not found.careful},
+        {name: found.share for name, found in accepted.items() if found.careful},
     )
+
+
+def _is_told(run: PublishedRun) -> bool:
+    """Whether a source states what decides most of the memory."""
+    plan = run.workload.plan
+    sharded = plan.sharding is not None or run.machine.gpu_count == 1
+    return sharded and plan.activation_checkpointing is not None
 
 
 def _peak(run: PublishedRun, published: float) -> Peak:
@@ -91,8 +101,16 @@ def _ran(run: PublishedRun) -> bool:
     return micro_batch is not None and (out is None or micro_batch < out)
 
 
-def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> float:
-    """The share of the offered memory that a plan takes, optimizer and offload pinned as published."""
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """The share of the offered memory that a plan takes, and whether it asks for careful software."""
+
+    share: float
+    careful: bool
+
+
+def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) -> _Filled:
+    """Of a published plan with some micro-batch, optimizer and offload pinned as published."""
     plan = replace(run.workload.plan, micro_batch=micro_batch, optimizer=run.workload.optimizer)
     if plan.offload is None:
         plan = replace(plan, offload=())
@@ -102,14 +120,15 @@ def _filled(run: PublishedRun, micro_batch: int | None, estimator: Estimator) ->
     answer = estimator.estimate(replace(run.workload, plan=plan, tokens_per_step=per_step), run.machine)
     told = answer.estimate if isinstance(answer, Infeasible) else answer
     if told is None or told.plan is None:
-        return math.inf
-    return told.plan.memory_gb.needed / told.plan.memory_gb.available
+        return _Filled(math.inf, False)
+    memory = told.plan.memory_gb
+    return _Filled(memory.needed / memory.available, any(note.startswith(CAREFUL) for note in told.notes))
 
 
 def as_lines(told: MemoryReport) -> list[str]:
     """The report as plain lines."""
     lines = [
-        "Memory of one GPU, binary GB (runs whose sharding is stated; held: what the card shows as taken)",
+        "Memory of one GPU, binary GB (runs that state sharding and checkpointing; held: what the card shows as taken)",
         f"{'':30s}{'GPU':38s}{'predicted':>10s}{'published':>10s}{'error':>8s}",
     ]
     lines += [
@@ -121,7 +140,8 @@ def as_lines(told: MemoryReport) -> list[str]:
         *(_summary(kind, [abs(peak.error) for peak in told.peaks if peak.kind == kind]) for kind in get_args(PeakKind)),
         f"{told.ran} published plans ran; called unfitting: {_shares(told.ran_but_refused)}",
         f"{told.ran_out} micro-batches ran out of memory; fitting by the formula alone: "
-        f"{_shares(told.ran_out_but_accepted)}",
+        f"{_shares(told.ran_out_but_accepted)}; fitting with less than is usual, which the answer says: "
+        f"{_shares(told.ran_out_unless_careful)}",
         "",
     ]
 
