@@ -201,6 +201,7 @@ def test_what_nobody_says_of_a_provider_is_assumed_and_said() -> None:
     ranking = ranked([offer(usd=2)], request(storage_gb=100, egress_gb=5, explain=True))
 
     (option,) = ranking.options
+    assert (ranking.data.storage_gb, ranking.data.egress_gb, ranking.data.ingress_gb) == (100, 5, 0)
     assert option.cost_breakdown_usd["storage"] == pytest.approx(100 * 0.10 * 10.5 / 730.5)
     assert "egress" not in option.cost_breakdown_usd  # free, and so in the bill only
     assert option.bill is not None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from service.estimation.answer import Evidence, Interval, Method, Plan
+from service.ranking.data import Data
 
 Kind = Literal["local", "cloud"]
 
@@ -177,6 +178,7 @@ class Ranking:
     """The answer of `/api/v1/ranking`, field by field. considered = ranked + excluded, always."""
 
     workload: Mapping[str, Any]
+    data: Data
     method: Method
     as_of: datetime
     market: MarketState

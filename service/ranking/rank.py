@@ -97,6 +97,7 @@ class Standings:
         end = request.offset + len(page)
         return Ranking(
             workload=described_workload(request.workload),
+            data=self.ways.data,
             method=request.method,
             as_of=self.now,
             market=market,
