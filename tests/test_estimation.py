@@ -433,7 +433,9 @@ def test_a_machine_that_a_pinned_cut_does_not_divide_is_refused_and_told_why(cou
 
 def test_every_kind_of_cut_takes_memory_off_a_card() -> None:
     def needed(**cut: int) -> float:
-        pinned = PinnedPlan(micro_batch=8, activation_checkpointing="none", sharding="zero1", offload=(), **cut)
+        whole = {"tensor_parallel": 1, "pipeline_parallel": 1, "context_parallel": 1}
+        plan = PinnedPlan(micro_batch=8, activation_checkpointing="none", sharding="zero1", offload=())
+        pinned = replace(plan, **(whole | cut))
         answer = ESTIMATOR.estimate(replace(uncalibrated("llama-2-7b"), plan=pinned), machine("H100 SXM", 16))
         told = answer.estimate if isinstance(answer, Infeasible) else answer
         assert told is not None

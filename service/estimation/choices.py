@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from service.estimation.flops import Floats
 from service.estimation.memory import WITHOUT_MASTER, Layout, state_bytes
 from service.estimation.workload import Checkpointing, Offload, Optimizer, PinnedPlan, Sharding
 
+LONGEST_OF_2023 = 65_536  # tokens of a sequence (llm-foundry); longer ones are trained with the attention of today
 OP_BY_OP: tuple[Framework, ...] = ("eager", "legacy")
 Kind = Literal["usual", "careful", "frugal"]  # what software keeps: see memory.py
 
@@ -52,7 +54,7 @@ def choices_for(pinned: PinnedPlan, optimizer: Optimizer, gpus: int, cut: bool, 
     rule = pinned.optimizer or optimizer
     choices = [choice for choice in plain for choice in _staged(choice)]
     if many and not pinned.offload:
-        cuts = _cut_choices(pinned, checkpointings, rule, cut and pinned.sharding is None, split)
+        cuts = _cut_choices(pinned, checkpointings, rule, cut and pinned.sharding in (None, "zero1"), split)
         choices += [choice for choice in cuts if choice.tensor * choice.pipeline * choice.context <= gpus]
     return tuple(replace(choice, kind=kind) for kind in _kinds(pinned, rule) for choice in choices)
 
@@ -110,6 +112,8 @@ def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, t
     rule = pinned.optimizer or optimizer
     if pinned.offload is not None:
         kinds: list[tuple[Optimizer, tuple[Offload, ...]]] = [(rule, pinned.offload)]
+    elif prod(pinned.cut) > 1:  # who cuts a model over GPUs does it in place of offloading
+        kinds = [(rule, ())]
     else:
         kinds = [
             (rule, ()),
@@ -123,12 +127,12 @@ def _states(pinned: PinnedPlan, optimizer: Optimizer) -> list[tuple[Optimizer, t
     return kinds
 
 
-def framework_of(pinned: PinnedPlan) -> tuple[Framework, Kernel]:
+def framework_of(pinned: PinnedPlan, seq_len: int = 0) -> tuple[Framework, Kernel]:
     """The software that a plan implies: a compiler and today's attention unless it says otherwise."""
     if pinned.flash_attention is False:
         return "legacy", "plain"  # who names its absence measured before it was common
     if pinned.compiled is False:
-        return "eager", "fused_2023"
+        return "eager", "newest" if seq_len > LONGEST_OF_2023 else "fused_2023"
     return "compiled", "newest"
 
 

@@ -146,7 +146,7 @@ class _Search:
         self, workload: Workload, model: Model, machines: Sequence[Machine], ways: Ways, known: Efficiencies
     ) -> None:
         self.workload, self.ways, self.layout, self.known = workload, ways, ways.layout, known
-        framework, kernel = framework_of(workload.plan)
+        framework, kernel = framework_of(workload.plan, model.seq_len)
         self.work = work_of([model])
         self.software = software_of([framework], [kernel], known)
         several = len(machines)

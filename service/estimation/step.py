@@ -189,7 +189,7 @@ def _to_experts(rows: Situation, value: float, known: Efficiencies) -> Floats:
     work, layout = rows.work, rows.layout
     if not np.any(work.expert_parameters > 0):
         return np.zeros(1)
-    sent = 4 * work.experts_per_token * layout.micro_batch * work.seq_len * work.width * value * work.layers
+    sent = 4 * work.experts_per_token * layout.micro_batch * work.seq_len * work.residual_width * value * work.layers
     return np.where(work.expert_parameters > 0, all_reduce(sent / 2, rows.links, known), 0.0)
 
 
