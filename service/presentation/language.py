@@ -106,6 +106,10 @@ class Language:
     def gigabytes(self, amount: float) -> str:
         return self.number(amount, 1 if amount < 100 else 0)
 
+    def whole_gigabytes(self, amount: float) -> str:
+        """The memory of a card as its maker writes it: 12, not 12.0."""
+        return self.number(amount, 0 if amount == int(amount) else 1)
+
     def compact(self, count: float) -> str:
         """`37.6 B`, `124 M`: counts of tokens and parameters. A Spanish billion is another number: `37.600 M`."""
         sizes = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))

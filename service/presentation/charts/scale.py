@@ -1,4 +1,4 @@
-"""Round steps along an axis that starts at zero, and along days."""
+"""Round steps along an axis that starts at zero, of money, and along days."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def days(first: date, last: date, said: Language, at_most: int = 3) -> tuple[Tic
     step = max(1, math.ceil(length / at_most))
     write = said.day_of_year if length < YEAR else said.date
     return tuple(Tick(float(back), write(first + timedelta(days=back))) for back in range(0, length + 1, step))
+
+
+def money(end_usd: float, said: Language, *, sign: bool = True, at_most: int = 5) -> tuple[Tick, ...]:
+    """Round steps in the reader's currency, at their places in dollars, all with as many decimals."""
+    rate = said.money.per_usd
+    found = from_zero(end_usd * rate, str, at_most)
+    step = found[1].at
+    decimals = 0 if step >= 1 and step == int(step) else 2 if round(step * 100, 6) == int(round(step * 100, 6)) else 3
+    return tuple(Tick(tick.at / rate, _priced(said, tick.at, decimals if tick.at else 0, sign)) for tick in found)
+
+
+def _priced(said: Language, amount: float, decimals: int, sign: bool) -> str:
+    written, money = said.number(amount, decimals), said.money
+    if not sign:
+        return written
+    return f"{money.symbol}{money.gap}{written}" if money.before else f"{written}{money.gap}{money.symbol}"
 
 
 def _steps(least: float) -> list[float]:

@@ -29,7 +29,6 @@ from service.web.form import address
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
 from service.web.site.drawn import drawn
-from service.web.site.option import money_ticks
 from service.web.site.visit import Visit
 
 STEPS: Final = 10  # of a line: eleven points
@@ -369,13 +368,13 @@ def _drawn(kind: Crossing, said: Language) -> Drawing:
     uprights = [Upright(x=kind.now, y=None, label=kind.now_label)] if kind.now_label else []
     if kind.crossing is not None:
         uprights.append(Upright(x=kind.crossing, y=kind.cloud(kind.crossing).p50, label=kind.crossing_label))
-    return lines.crossing_lines(found, kind.x_title, x_ticks, money_ticks(top, said), uprights)
+    return lines.crossing_lines(found, kind.x_title, x_ticks, scale.money(top, said), uprights)
 
 
 def _x_ticks(kind: Crossing, said: Language) -> Sequence[Tick]:
     if kind.whole:
         return scale.from_zero(kind.end, lambda runs: said.number(runs, 0 if runs == int(runs) else 1))
-    return money_ticks(kind.end, said, sign=False)
+    return scale.money(kind.end, said, sign=False)
 
 
 def _line(

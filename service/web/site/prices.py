@@ -35,7 +35,6 @@ from service.web.frame import Twin
 from service.web.openapi import CSV, OFFER_FILTERS, PARQUET
 from service.web.services import AnyRequest, Services
 from service.web.site.drawn import drawn, remembered
-from service.web.site.option import money_ticks
 from service.web.site.visit import Visit
 
 RANGES: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 366, "all": None}
@@ -379,7 +378,7 @@ def _charts(view: PricesView) -> Mapping[str, Drawing]:
         first=first,
         last=last,
         x_ticks=scale.days(first, last, said),
-        y_ticks=money_ticks(max(day.median for day in every) * 1.1, said, at_most=4),
+        y_ticks=scale.money(max(day.median for day in every) * 1.1, said, at_most=4),
         offers_title=said.text(_("offers")),
         step=min((after - before).days for before, after in pairwise(days)) if len(days) > 1 else 1,
     )

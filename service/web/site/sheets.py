@@ -25,7 +25,6 @@ from service.ranking.option import CloudOffer
 from service.web.caching import PRICES
 from service.web.frame import Twin
 from service.web.services import AnyRequest, Services
-from service.web.site.option import whole_gb
 from service.web.site.visit import Visit
 
 CHEAPEST: Final = 10
@@ -47,7 +46,7 @@ async def gpu_page(request: AnyRequest, name: FromPath[str], services: NamedDepe
         raise NotFoundException(str(unknown)) from unknown
     view = GpuView(visit=visit, sheet=services.catalogue.sheets[gpu.name])
     twin = Twin("JSON", f"/api/v1/gpus/{gpu.name}")
-    return visit.page("gpu.html", view, twins=[twin], whole_gb=whole_gb)
+    return visit.page("gpu.html", view, twins=[twin])
 
 
 @get("/workloads/{slug:str}", include_in_schema=False, opt=PRICES)
