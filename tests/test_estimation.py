@@ -277,6 +277,7 @@ def test_a_pinned_plan_that_does_not_fit_still_has_its_hours() -> None:
     answer = refused(replace(uncalibrated(), plan=pinned), machine("RTX 4070"))
 
     assert answer.reason == "plan_out_of_memory"
+    assert answer.detail.endswith("under the most frugal plan with these settings")
     assert answer.estimate is not None
     assert not answer.estimate.fits
     assert answer.estimate.lacks_gb == answer.lacks_gb

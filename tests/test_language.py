@@ -160,6 +160,12 @@ def test_what_fills_a_sentence_is_escaped_and_the_sentence_itself_is_not() -> No
             " austero; tan cerca del límite solo una prueba puede decirlo",
         ),
         (
+            "lacks 0.8 GB of GPU memory (14.0 GB needed, P100 PCIe 16GB offers 13.1 GB) under the most frugal plan with"
+            " these settings",
+            "faltan 0,8 GB de memoria de GPU (hacen falta 14,0 GB, P100 PCIe 16GB ofrece 13,1 GB) con el plan más"
+            " austero con estos ajustes",
+        ),
+        (
             "a published run with these settings ran out of memory: raschka-006, https://example.org/a",
             "un entrenamiento publicado con estos ajustes se quedó sin memoria: raschka-006, https://example.org/a",
         ),

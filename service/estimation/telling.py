@@ -37,10 +37,11 @@ def told(
     if found.fits:
         return _estimate(workload, model, machine, found, hours, sure, flops)
     if not _memory_is_pinned(workload):
-        return Infeasible(reason="out_of_memory", detail=_lacks(machine, found), lacks_gb=_lacks_gb(found))
+        detail = _lacks(machine, found, "the most frugal plan")
+        return Infeasible(reason="out_of_memory", detail=detail, lacks_gb=_lacks_gb(found))
     return Infeasible(
         reason="plan_out_of_memory",
-        detail=_lacks(machine, found),
+        detail=_lacks(machine, found, "the most frugal plan with these settings"),
         lacks_gb=_lacks_gb(found),
         estimate=_estimate(workload, model, machine, found, hours, sure, flops),
     )
@@ -69,7 +70,7 @@ def _lacks_gb(found: Found) -> float:
     return found.lacks_gb or found.host_lacks_gb
 
 
-def _lacks(machine: Machine, found: Found) -> str:
+def _lacks(machine: Machine, found: Found, plan: str) -> str:
     """What is missing where, with the numbers that it follows from."""
     missing = []
     if found.lacks_gb:
@@ -85,7 +86,7 @@ def _lacks(machine: Machine, found: Found) -> str:
         )
     close = found.needed_gb <= CLOSE * found.available_gb and not found.host_lacks_gb
     trial = "; so near the limit only a trial can tell" if close else ""
-    return f"lacks {' and '.join(missing)} under the most frugal plan{trial}"
+    return f"lacks {' and '.join(missing)} under {plan}{trial}"
 
 
 def _estimate(

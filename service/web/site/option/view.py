@@ -11,7 +11,7 @@ from service.estimation.answer import Estimate, Plan
 from service.estimation.explain import Explanation
 from service.estimation.hardware import Machine
 from service.estimation.runs import PublishedRun
-from service.estimation.workload import Workload, tokens_per_step
+from service.estimation.workload import PinnedPlan, Workload, tokens_per_step
 from service.presentation import words
 from service.presentation.answers import OfferPrice
 from service.presentation.charts.drawing import Drawing
@@ -57,11 +57,11 @@ SURE: Final = {  # by the tier of the evidence
     "measured": _("The speed is the one that you measured, so the range is narrow."),
     "same_gpu": _("The speed of the {gpu} is known from published runs on it."),
     "same_family": _(
-        "Nobody has published a run on the {gpu} that we know of; runs on other {family} cards stand in for it."
+        "None of the published runs that we go by was made on the {gpu}; runs on other {family} cards stand in for it."
     ),
     "data_sheet": _(
-        "Nobody has published a run on this GPU that we know of: its speed follows from its data sheet and from cards"
-        " of other families, so the range is wide."
+        "None of the published runs that we go by was made on this GPU: its speed follows from its data sheet and from"
+        " cards of other families, so the range is wide."
     ),
     "reference": _("The hours are those of one measured run, scaled to the {gpu}: memory is not checked."),
 }
@@ -227,10 +227,17 @@ class OptionView:
         """Why it cannot run, in a sentence."""
         if self.lacks_gb is None:
             return ""
-        form = _("It lacks {gb} GB even with the most frugal plan.")
+        form = _("It lacks {gb} GB even with {plan}.")
         if not self.card_is_short:
-            form = _("It lacks {gb} GB of RAM beside each card, even with the most frugal plan.")
-        return self.said.text(form, gb=self.said.gigabytes(self.lacks_gb))
+            form = _("It lacks {gb} GB of RAM beside each card, even with {plan}.")
+        return self.said.text(form, gb=self.said.gigabytes(self.lacks_gb), plan=self.least)
+
+    @property
+    def least(self) -> str:
+        """The plan that comes closest to fitting, named."""
+        if self.workload.plan == PinnedPlan():
+            return self.said.text(_("the most frugal plan"))
+        return self.said.text(_("the most frugal plan that keeps what you fixed"))
 
     @property
     def memory_words(self) -> str:
@@ -240,11 +247,10 @@ class OptionView:
         gb, memory = self.said.gigabytes, self.plan.memory_gb
         form = _("Needs {needed} of the card's {card} GB: {parts}.")
         if self.lacks_gb and self.card_is_short:
-            form = _(
-                "Even the most frugal plan needs {needed} GB, {lacks} more than this card of {card} GB offers: {parts}."
-            )
+            form = _("Even {plan} needs {needed} GB, {lacks} more than this card of {card} GB offers: {parts}.")
         words = self.said.text(
             form,
+            plan=self.least,
             needed=gb(memory.needed),
             lacks=gb(memory.needed - memory.available),
             card=self.said.whole_gigabytes(self.machine.gpu.memory_gb),
